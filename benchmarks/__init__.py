@@ -1,0 +1,1 @@
+"""Measurements of a real server over real sockets: `python -m benchmarks`."""

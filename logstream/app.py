@@ -1,0 +1,33 @@
+"""The stand-alone server: an application with nothing but logstream in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response, jsonify
+
+from .extension import LogStream
+from .protocol import ProtocolError, check_session_name
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Make the server's application; `config` is added to its Flask config. Raises ConfigurationError."""
+    app = Flask(__name__, static_folder=None)
+    app.config.update(config or {})
+    logs = LogStream(app)
+
+    @app.post("/sessions/<name>/complete")
+    def complete(name: str) -> Response:
+        try:
+            check_session_name(name, app.config["LOGSTREAM_SUFFIX"])
+        except ProtocolError as error:
+            return Response(f"{error}\n", status=400, mimetype="text/plain")
+        logs.manager.notify_session_completed(name)
+        return Response(status=204)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(logs.counts())
+
+    return app

@@ -1,0 +1,214 @@
+"""A WebSocket as the manager sees it: `send`, `offer` and `close`, with all bytes under one send lock.
+
+simple-websocket speaks the protocol and reads; it does so on a `Connection` in place of its socket, which
+the route puts where simple-websocket looks for it, before the handshake. So its pongs and close frames take the
+same lock as log messages, which are whole, shared frames and bypass it.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from .protocol import close_frame
+
+logger = logging.getLogger(__name__)
+
+STALL_TIMEOUT = 30.0  # seconds in which a client with something to receive takes no byte, until it is given up
+PING_INTERVAL = 25.0  # seconds of silence after which a client is asked whether it is there
+_LINGER = 1.0  # seconds that a client has to close its end after us
+_UNSENT = 256 * 1024  # bytes that may wait in the kernel: more of a backlog stays in the file
+
+_PING = b"\x89\x00"
+_CONTROL = 0x88  # what all final control frames have in common; alone, it is a close frame's first byte
+
+
+class Connection:
+    """One client's socket. All methods may be called from any thread, except where they say otherwise."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Take charge of what is sent on a connected socket, which the web server still owns and closes."""
+        self._sock = sock
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Or the second small frame of a burst waits for the client's delayed acknowledgement.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        # Serialises every byte that goes out, and guards _rest. The one lock that is held while blocking,
+        # so what must not block only tries it.
+        self._send_lock = threading.Lock()
+        self._rest = b""  # the end of a frame of which a non-blocking write took the beginning
+        self._sending = True  # until a close frame is out or the socket is dead; anybody may end it
+        self._progress = time.monotonic()  # when the client last took a byte
+        self._pinged: float | None = None  # when it was asked whether it is there, if it has not answered
+        self._begun = threading.Event()  # the route is ready for what is read
+        self._on_end: Callable[[], object] = lambda: None
+
+    def begin(self, on_end: Callable[[], object]) -> None:
+        """Let the reading begin. `on_end()` is called when it has ended, or is about to."""
+        self._on_end = on_end
+        self._begun.set()
+
+    def send(self, data: bytes) -> None:
+        """Send whole frames, blocking until the kernel has taken them.
+
+        Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for STALL_TIMEOUT.
+        """
+        with self._send_lock:
+            self._check_sending()
+            self._write(self._rest)
+            self._rest = b""
+            self._write(data)
+            self._note_close(data)
+
+    def offer(self, data: bytes) -> bool:
+        """Send one whole frame if that can be done now, and return whether it was.
+
+        Never blocks. The end of a frame that fits only in part is kept and sent before anything else.
+        """
+        if not self._send_lock.acquire(blocking=False):
+            return False
+        try:
+            if not self._sending or (self._rest and not self._flush()):
+                return False
+            sent = self._sock.send(data, socket.MSG_DONTWAIT)
+            self._progress = time.monotonic()
+            if sent == len(data):
+                return True
+            self._rest = data[sent:]
+        except OSError:  # full, or dead: the next blocking send tells
+            return False
+        finally:
+            self._send_lock.release()
+        try:
+            threading.Thread(target=self._send_rest, name="logstream-flush", daemon=True).start()
+        except RuntimeError:  # no thread to be had, and half a frame cannot be taken back
+            self._abort()
+        return True
+
+    def shut(self, code: int, reason: str = "") -> None:
+        """Close the WebSocket with a status code, without blocking and without waiting for the client.
+
+        Where a frame is on its way out to a client that does not read, only the socket is shut.
+        """
+        if not self._send_lock.acquire(blocking=False):
+            self._abort()
+            return
+        try:
+            if not self._rest and self._sending:
+                self._sock.send(close_frame(code, reason), socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # there is no room for it, or nobody to read it
+        finally:
+            self._sending = False
+            self._send_lock.release()
+        self.close()
+
+    def finish(self) -> None:
+        """Wait a moment for the client to close its end, so that it still reads what was sent. For the route's end."""
+        self.close()
+        deadline = time.monotonic() + _LINGER
+        try:
+            while (left := deadline - time.monotonic()) > 0:
+                if not _wait(self._sock, select.POLLIN, left) or not self._sock.recv(65536):
+                    break
+        except OSError:
+            pass
+        self._abort()
+
+    # What simple-websocket uses, beside `send`.
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes from the client; none when it is gone. Only for the thread that reads.
+
+        A silent client is pinged. It is gone if it then neither says nor takes anything.
+        """
+        self._begun.wait()
+        while not _wait(self._sock, select.POLLIN, PING_INTERVAL):
+            if self._pinged is not None and self._progress <= self._pinged:
+                logger.debug("a client has not answered for %d seconds", PING_INTERVAL)
+                self._abort()
+                return b""
+            if self.offer(_PING):
+                self._pinged = self._progress
+        self._pinged = None
+        return self._sock.recv(size)
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """Send nothing more. The socket itself is closed by the web server, whose it is."""
+        self._sending = False
+        self._shutdown(socket.SHUT_WR)
+        self._on_end()
+
+    # What follows, up to _abort, is called with the send lock held.
+
+    def _check_sending(self) -> None:
+        if not self._sending:
+            raise BrokenPipeError("the connection is closed")
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                sent = self._sock.send(view, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                if not _wait(self._sock, select.POLLOUT, STALL_TIMEOUT):
+                    self._give_up()
+                self._check_sending()
+            except OSError:
+                self._sending = False
+                raise
+            else:
+                view = view[sent:]
+                self._progress = time.monotonic()
+
+    def _flush(self) -> bool:
+        """Send what is left of the last frame without blocking; whether that was all."""
+        sent = self._sock.send(self._rest, socket.MSG_DONTWAIT)
+        self._rest = self._rest[sent:]
+        return not self._rest
+
+    def _give_up(self) -> NoReturn:
+        self._abort()
+        raise TimeoutError(f"the client has taken nothing for {STALL_TIMEOUT:.0f} seconds")
+
+    def _note_close(self, data: bytes) -> None:
+        """Let nothing follow a close frame, which may stand behind a pong: simple-websocket writes control frames."""
+        position = 0
+        while position + 1 < len(data) and data[position] & _CONTROL == _CONTROL:
+            if data[position] == _CONTROL:
+                self._sending = False
+            position += 2 + data[position + 1]
+
+    def _send_rest(self) -> None:
+        try:
+            self.send(b"")
+        except OSError as error:
+            logger.debug("a client is gone: %s", error)
+
+    def _abort(self) -> None:
+        """End the connection at once. Whoever blocks on it is woken."""
+        self._sending = False
+        self._shutdown(socket.SHUT_RDWR)
+
+    def _shutdown(self, how: int) -> None:
+        try:
+            self._sock.shutdown(how)
+        except OSError:
+            pass  # it is shut already
+
+
+def _wait(sock: socket.socket, event: int, seconds: float) -> bool:
+    """Whether a socket gets ready, or fails, within a time."""
+    poll = select.poll()
+    poll.register(sock, event)
+    return bool(poll.poll(seconds * 1000))

@@ -1,0 +1,172 @@
+"""The words on the wire: commands from clients, messages to them, and the frame of a message.
+
+Everything here is pure: bytes and text in, values out.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+SUBSCRIBE = "subscribe:logs"
+UNSUBSCRIBE = "unsubscribe:logs"
+
+MAX_NAME_BYTES = 255  # what Linux allows one path component
+
+
+class ProtocolError(ValueError):
+    """A command that cannot be carried out; its text is a sentence for the client.
+
+    `session_name` is the session that the command named, or None where none could be read.
+    """
+
+    def __init__(self, sentence: str, session_name: str | None = None) -> None:
+        super().__init__(sentence)
+        self.session_name = session_name
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """A wish to follow a session. `cursor` is None (not asked for), True (asked for) or a cursor to go on from."""
+
+    session_name: str
+    tail: int | None = None
+    cursor: str | bool | None = None
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """A wish to stop following a session."""
+
+    session_name: str
+
+
+Command = Subscribe | Unsubscribe
+
+
+class Message(dict[str, Any]):
+    """One message to a client: a mapping with exactly the protocol's keys.
+
+    Its frame is made when first asked for and then shared, whichever client it goes to.
+    Any thread may ask.
+    """
+
+    __slots__ = ("_frame",)
+    _frame: bytes
+
+    @property
+    def frame(self) -> bytes:
+        """The message as one unmasked WebSocket text frame."""
+        try:
+            return self._frame
+        except AttributeError:
+            self._frame = text_frame(orjson.dumps(self))
+            return self._frame
+
+
+def data_message(
+    session_name: str,
+    text: str,
+    *,
+    initial: bool,
+    complete: bool,
+    position: tuple[str, int] | None = None,
+) -> Message:
+    """Log text. `position` is the cursor after the text and the file's size in bytes, for those who asked for it."""
+    message = Message(
+        type="logs:data",
+        sessionName=session_name,
+        data=text,
+        isInitial=initial,
+        isComplete=complete,
+    )
+    if position is not None:
+        message["cursor"], message["size"] = position
+    return message
+
+
+def error_message(sentence: str, session_name: str | None = None) -> Message:
+    """A command's failure, in a sentence."""
+    return Message(type="logs:error", sessionName=session_name, error=sentence)
+
+
+def parse_command(payload: str | bytes) -> Command:
+    """Read one command of a client.
+
+    Raises ProtocolError for everything that is not one.
+    """
+    if isinstance(payload, bytes):
+        raise ProtocolError("A command must be a text message, not a binary one.")
+    try:
+        fields = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        raise ProtocolError("A command must be valid JSON.") from None
+    if not isinstance(fields, dict):
+        raise ProtocolError("A command must be a JSON object.")
+    name = fields.get("sessionName")
+    known_name = name if isinstance(name, str) else None
+    kind = fields.get("type")
+    if kind not in (SUBSCRIBE, UNSUBSCRIBE):
+        raise ProtocolError(f"The type of a command must be {SUBSCRIBE!r} or {UNSUBSCRIBE!r}.", known_name)
+    if known_name is None:
+        raise ProtocolError("A command must name its session, as text, in 'sessionName'.")
+    if kind == UNSUBSCRIBE:
+        return Unsubscribe(known_name)
+    try:
+        return Subscribe(known_name, *_options(fields))
+    except ValueError as error:
+        raise ProtocolError(str(error), known_name) from None
+
+
+def _options(fields: dict[str, Any]) -> tuple[int | None, str | bool | None, bool]:
+    tail, cursor, wait = fields.get("tail"), fields.get("cursor"), fields.get("wait")
+    if tail is not None and (not isinstance(tail, int) or isinstance(tail, bool) or tail < 0):
+        raise ValueError("'tail' must be a whole number of lines, 0 or more.")
+    if cursor is not None and not isinstance(cursor, (str, bool)):
+        raise ValueError("'cursor' must be true or a cursor that this server gave.")
+    if wait is not None and not isinstance(wait, bool):
+        raise ValueError("'wait' must be true or false.")
+    return tail, None if cursor is False else cursor, bool(wait)
+
+
+def check_session_name(name: str, suffix: str = "") -> None:
+    """Raise ProtocolError unless `name` is one safe path component, with the file's `suffix` too."""
+    problem = _name_problem(name, suffix)
+    if problem:
+        raise ProtocolError(f"A session name {problem}.", name)
+
+
+def _name_problem(name: str, suffix: str) -> str | None:
+    if not name or name in (".", ".."):
+        return "must not be empty, '.' or '..'"
+    if "/" in name:
+        return "must not contain a slash"
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return "must not contain control characters"
+    if len((name + suffix).encode()) > MAX_NAME_BYTES:
+        return f"must not be longer than {MAX_NAME_BYTES - len(suffix.encode())} bytes"
+    return None
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One final, unmasked text frame (RFC 6455, section 5.2)."""
+    return frame_header(0x81, len(payload)) + payload
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """A close frame (RFC 6455, section 5.5.1); `reason` is cut to the 123 bytes that fit."""
+    payload = code.to_bytes(2) + reason.encode()[:123].decode(errors="ignore").encode()
+    return frame_header(0x88, len(payload)) + payload
+
+
+def frame_header(first_byte: int, length: int) -> bytes:
+    """The header of an unmasked frame with a payload of `length` bytes."""
+    if length < 126:
+        return bytes((first_byte, length))
+    if length < 1 << 16:
+        return bytes((first_byte, 126)) + length.to_bytes(2)
+    return bytes((first_byte, 127)) + length.to_bytes(8)

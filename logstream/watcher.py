@@ -1,0 +1,285 @@
+"""Waking whoever follows a file: one kernel watch a file, and a slow sweep for what the kernel does not tell."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from .logfile import LogFile, Signature, look, signature_of
+
+try:
+    from watchdog.observers.inotify_c import (
+        CallbackId,
+        InotifyConstants,
+        InotifyEvent,
+        InotifyFD,
+        Mask,
+        WatchDescriptor,
+    )
+except (ImportError, AttributeError):  # not Linux
+    InotifyFD = None  # type: ignore[assignment, misc]
+
+logger = logging.getLogger(__name__)
+
+SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
+_SLICE = 50  # files looked at in one go, so that a sweep of many delays no increment
+
+
+class Follower(Protocol):
+    """Who is woken when something may have happened to the file at a path."""
+
+    path: str
+    seen: Signature | None  # the file as last looked at; the sweep wakes its follower for any other
+
+    def wake(self) -> None:
+        """Look at the file: something may have happened to it."""
+
+
+class Watcher:
+    """Wakes followers of files, from a thread of watchdog's or from the sweep's. Any thread may call anything.
+
+    Has an inotify descriptor, and threads, only while there is somebody to wake.
+    """
+
+    def __init__(self) -> None:
+        """Make a watcher that has nothing to do yet."""
+        # Guards all below: followers come and go in one order with the observer's beginning and end.
+        self._lock = threading.Lock()
+        self._observer: _Observer | None = None
+        self._ending: list[_Observer] = []  # stopped, but perhaps not at their end yet
+        self._calls = 0  # calls that are using the observer outside the lock
+        self._closed = False
+        self._warned = False  # the operator was told that there is no inotify
+
+    def follow(self, follower: Follower, file: LogFile | None) -> None:
+        """Wake `follower` for changes of `file`, if any, instead of an earlier one, and for news at its path."""
+        observer = self._enter(follower)
+        if observer is None:
+            return
+        try:
+            if file is not None:
+                observer.watch(follower, file)
+        except OSError as error:
+            self._warn(error)
+        finally:
+            self._leave()
+
+    def wake_again(self, follower: Follower) -> None:
+        """Wake a follower soon, if it still is one."""
+        observer = self._observer
+        if observer is not None:
+            observer.wake_again(follower)
+
+    def forget(self, follower: Follower) -> None:
+        """Wake `follower` no more. One that is not known is no error."""
+        with self._lock:
+            observer = self._observer
+            if observer is None:
+                return
+            self._calls += 1
+        observer.remove(follower)
+        self._leave()
+
+    def close(self) -> None:
+        """Forget everyone and end the threads. Idempotent. Not to be called while being woken."""
+        with self._lock:
+            self._closed = True
+            observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            self._ending.append(observer)
+        for observer in self._ending:
+            observer.join()
+
+    def _enter(self, follower: Follower) -> _Observer | None:
+        """The observer, with the follower in it; None once closed. To be followed by `_leave`."""
+        with self._lock:
+            if self._closed:
+                return None
+            is_new = self._observer is None
+            if self._observer is None:
+                self._observer = _Observer()
+            observer = self._observer
+            observer.add(follower)
+            self._calls += 1
+        if is_new:
+            observer.start(self._warn)
+        return observer
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._calls -= 1
+            observer = self._observer
+            if observer is None or self._calls or not observer.idle():
+                return
+            self._observer = None
+            self._ending = [*(one for one in self._ending if one.is_alive()), observer]
+        observer.stop()
+
+    def _warn(self, error: OSError) -> None:
+        """Say once that files are followed by the sweep alone, and what to raise."""
+        if self._warned:
+            return
+        self._warned = True
+        limit = {
+            errno.ENOSPC: "raise fs.inotify.max_user_watches",
+            errno.EMFILE: "raise fs.inotify.max_user_instances, or the limit of open files",
+        }.get(error.errno or 0, "is inotify to be had here?")
+        logger.warning(
+            "no inotify watch (%s): %s. Files without one are looked at every %d ms instead.",
+            error,
+            limit,
+            SWEEP_INTERVAL * 1000,
+        )
+
+
+class _Observer:
+    """One life of the watcher's threads: watchdog's inotify reader and the sweep."""
+
+    def __init__(self) -> None:
+        # Guards _followers, _again and _stopped; the sweep's thread waits on it.
+        self._changed = threading.Condition(threading.Lock())
+        self._followers: dict[Follower, _Watch | None] = {}
+        self._again: deque[Follower] = deque()
+        self._stopped = False
+        self._started = threading.Event()
+        self._inotify: InotifyFD | None = None
+        self._sweeper = threading.Thread(target=self._run, name="logstream-sweep", daemon=True)
+
+    def start(self, warn: Callable[[OSError], None]) -> None:
+        """Start both threads. `warn(error)` is told when there is no inotify to be had."""
+        if InotifyFD is not None:
+            try:
+                inotify = InotifyFD()
+            except OSError as error:
+                warn(error)
+            else:
+                inotify.name = "logstream-inotify"
+                inotify.start()
+                self._inotify = inotify
+        self._sweeper.start()
+        self._started.set()
+
+    def add(self, follower: Follower) -> None:
+        with self._changed:
+            self._followers.setdefault(follower, None)
+
+    def watch(self, follower: Follower, file: LogFile) -> None:
+        """Have the kernel tell of changes of this file. Raises OSError where it will not."""
+        self._started.wait()
+        if self._inotify is None:
+            return
+        watch: _Watch | None = _Watch(follower, self._inotify, file)
+        with self._changed:
+            if follower in self._followers:
+                watch, self._followers[follower] = self._followers[follower], watch
+        if watch is not None:
+            watch.cancel()
+
+    def remove(self, follower: Follower) -> None:
+        with self._changed:
+            watch = self._followers.pop(follower, None)
+        if watch is not None:
+            watch.cancel()
+
+    def idle(self) -> bool:
+        return not self._followers
+
+    def wake_again(self, follower: Follower) -> None:
+        with self._changed:
+            if follower not in self._again:
+                self._again.append(follower)
+                self._changed.notify()
+
+    def stop(self) -> None:
+        """Have both threads end, and the kernel forget all watches."""
+        self._started.wait()
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._inotify is not None:
+            self._inotify.stop()
+
+    def is_alive(self) -> bool:
+        """Whether a thread of it is still running."""
+        return self._sweeper.is_alive() or (self._inotify is not None and self._inotify.is_alive())
+
+    def join(self) -> None:
+        """Wait until both threads have ended."""
+        self._sweeper.join()
+        if self._inotify is not None:
+            self._inotify.join()
+
+    def _run(self) -> None:
+        """Look at each file once an interval, a slice at a time; wake between slices those who asked for it."""
+        while not self._stopped:
+            with self._changed:
+                followers = list(self._followers)
+            slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
+            for part in slices:
+                self._rest(SWEEP_INTERVAL / len(slices))
+                if self._stopped:
+                    return
+                for follower in part:
+                    found = signature_of(look(follower.path))
+                    if found != follower.seen and follower in self._followers:
+                        follower.seen = found
+                        _wake(follower)
+
+    def _rest(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with self._changed:
+                self._changed.wait_for(lambda: self._again or self._stopped, left)
+                if self._stopped or not self._again:
+                    return
+                follower = self._again.popleft()
+                known = follower in self._followers
+            if known:
+                _wake(follower)
+
+
+class _Watch:
+    """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
+
+    def __init__(self, follower: Follower, inotify: InotifyFD, file: LogFile) -> None:
+        self._follower = follower
+        self._inotify = inotify
+        self._id = CallbackId(id(self))
+        # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
+        # Asked for is only what can matter: reading the file ourselves must not wake us.
+        self._wd = inotify.add_callback(
+            b"/proc/self/fd/%d" % file.fileno(),
+            Mask(
+                InotifyConstants.IN_MODIFY
+                | InotifyConstants.IN_ATTRIB
+                | InotifyConstants.IN_MOVE_SELF
+                | InotifyConstants.IN_DELETE_SELF
+            ),
+            self,
+            self._id,
+        )
+
+    def cancel(self) -> None:
+        self._inotify.remove_callbacks([(self._wd, self._id)])
+
+    def on_event(self, event: InotifyEvent) -> None:
+        _wake(self._follower)
+
+    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+        """The file is gone for good; the sweep finds the next one."""
+
+    def on_queue_overflow(self) -> None:
+        """Events were lost; the sweep finds what they told of."""
+
+
+def _wake(follower: Follower) -> None:
+    try:
+        follower.wake()
+    except Exception:  # the thread that calls serves everyone
+        logger.exception("waking a follower failed")

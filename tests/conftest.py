@@ -1,0 +1,53 @@
+"""Fixtures: servers, their viewers, and sessions with names of their own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from .serving import ServerProcess, wait_until
+from .viewer import Viewer
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", params=["gunicorn", "flask"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Each of the two servers; one that prints a traceback fails its tests."""
+    process = ServerProcess(request.param, tmp_path_factory.mktemp("server"))
+    yield process
+    assert "Traceback" not in process.stop()
+
+
+@pytest.fixture
+def view(server: ServerProcess) -> Iterator[Callable[..., Viewer]]:
+    """Makes viewers of the server; when they are closed, nothing of them is left there."""
+    viewers: list[Viewer] = []
+
+    def make(**options: object) -> Viewer:
+        viewers.append(Viewer(server.port, **options))  # type: ignore[arg-type]
+        return viewers[-1]
+
+    yield make
+    for viewer in viewers:
+        viewer.close()
+    nothing = {"connections": 0, "subscriptions": 0, "watched_sessions": 0, "clients_behind": 0}
+    wait_until(lambda: json.loads(server.request("/healthz")[1]) == nothing, 8)
+
+
+@pytest.fixture
+def session() -> str:
+    """The name of a session that no other test has."""
+    return f"session-{next(_numbers)}"
+
+
+@pytest.fixture
+def log(server: ServerProcess, session: str) -> Path:
+    """The log of `session` in the server's directory, empty."""
+    path = server.log(session)
+    path.touch()
+    return path

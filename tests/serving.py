@@ -1,0 +1,111 @@
+"""Real servers as subprocesses, and what the kernel knows of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+COMMANDS = {
+    "gunicorn": ["-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "wsgi:app"],
+    "flask": ["-m", "flask", "--app", "wsgi", "run", "--port", "0"],
+}
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 5.0) -> None:
+    """Await a condition; fail where it does not come true."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+class ServerProcess:
+    """One server on a free port of 127.0.0.1, with a directory of its own for logs."""
+
+    def __init__(self, kind: str, base: Path, **environment: str) -> None:
+        self.kind = kind
+        self.directory = base / "sessions"
+        self.directory.mkdir(exist_ok=True)
+        self._output = base / "server.log"
+        variables = {"LOGSTREAM_DIRECTORY": str(self.directory), "LOGSTREAM_BIND": "127.0.0.1:0"}
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, *COMMANDS[kind]],
+                cwd=ROOT,
+                env=os.environ | variables | environment,
+                stdout=output,
+                stderr=output,
+            )
+        self.port = int(self._said(r"(?:Listening at: |Running on )http://127\.0\.0\.1:(\d+)"))
+        self.pid = int(self._said(r"Booting worker with pid: (\d+)")) if kind == "gunicorn" else self.process.pid
+
+    def output(self) -> str:
+        """All that the server has printed so far."""
+        return self._output.read_text()
+
+    def _said(self, pattern: str) -> str:
+        wait_until(lambda: re.search(pattern, self.output()) or self.process.poll() is not None, 20)
+        found = re.search(pattern, self.output())
+        assert found, self.output()
+        return found[1]
+
+    def log(self, session: str) -> Path:
+        """The path of a session's log."""
+        return self.directory / f"{session}.out"
+
+    def request(self, path: str, method: str = "GET") -> tuple[int, str]:
+        """An HTTP request's status and body."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def complete(self, session: str) -> None:
+        """Tell the server that a session is complete."""
+        assert self.request(f"/sessions/{session}/complete", "POST")[0] == 204
+
+    def threads(self) -> int:
+        """How many threads it has."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def descriptors(self) -> int:
+        """How many descriptors it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def watches(self) -> int:
+        """How many inotify watches it holds."""
+        return count_watches(self.pid)
+
+    def stop(self) -> str:
+        """End it, and return all that it has printed."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            for pid in {self.pid, self.process.pid}:
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+            raise
+        return self.output()
+
+
+def count_watches(pid: int | str = "self") -> int:
+    """How many inotify watches a process holds, by the kernel's account."""
+    count = 0
+    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            count += entry.read_text().count("inotify wd:")
+        except FileNotFoundError:
+            pass  # closed since it was listed
+    return count

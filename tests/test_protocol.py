@@ -1,0 +1,152 @@
+"""Tests of the messages and commands."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logstream.protocol import (
+    Message,
+    ProtocolError,
+    Subscribe,
+    Unsubscribe,
+    check_session_name,
+    close_frame,
+    data_message,
+    error_message,
+    parse_command,
+    text_frame,
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        ({}, Subscribe("build")),
+        ({"tail": 0}, Subscribe("build", tail=0)),
+        ({"tail": 5, "cursor": True}, Subscribe("build", tail=5, cursor=True)),
+        ({"cursor": "4711.9f2c01ab"}, Subscribe("build", cursor="4711.9f2c01ab")),
+        ({"cursor": False, "wait": True}, Subscribe("build", wait=True)),
+        ({"tail": None, "cursor": None, "wait": None}, Subscribe("build")),
+        ({"unknown": [1]}, Subscribe("build")),
+    ],
+)
+def test_subscribe_is_read_with_its_options(fields: dict[str, object], command: Subscribe) -> None:
+    """Every option of a subscribe arrives; what is null or unknown counts as absent."""
+    text = json.dumps({"type": "subscribe:logs", "sessionName": "build", **fields})
+    assert parse_command(text) == command
+
+
+def test_unsubscribe_is_read() -> None:
+    """An unsubscribe names its session."""
+    assert parse_command('{"type": "unsubscribe:logs", "sessionName": "a b"}') == Unsubscribe("a b")
+
+
+@pytest.mark.parametrize(
+    ("payload", "session_name"),
+    [
+        ("", None),
+        ("{", None),
+        ("[" * 100_000, None),
+        ('{"type": NaN}', None),
+        ('{"a": ' + "1" * 5000 + "}", None),
+        ("null", None),
+        ("[]", None),
+        ('"subscribe:logs"', None),
+        ("{}", None),
+        ('{"type": "subscribe:logs"}', None),
+        ('{"type": "subscribe:logs", "sessionName": null}', None),
+        ('{"type": "subscribe:logs", "sessionName": 7}', None),
+        ('{"type": "subscribe:logs", "sessionName": ["a"]}', None),
+        ('{"type": "subscribe:logs", "sessionName": "\\ud800"}', None),
+        ('{"sessionName": "a"}', "a"),
+        ('{"type": "subscribe", "sessionName": "a"}', "a"),
+        ('{"type": ["subscribe:logs"], "sessionName": "a"}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "tail": -1}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "tail": 1.5}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "tail": true}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "tail": "5"}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "cursor": 5}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "cursor": {}}', "a"),
+        ('{"type": "subscribe:logs", "sessionName": "a", "wait": 1}', "a"),
+        (b'{"type": "subscribe:logs", "sessionName": "a"}', None),
+    ],
+)
+def test_what_is_not_a_command_is_refused_in_a_sentence(payload: str | bytes, session_name: str | None) -> None:
+    """Anything that is not a command raises ProtocolError, with the session's name where it could be read."""
+    with pytest.raises(ProtocolError) as caught:
+        parse_command(payload)
+    assert caught.value.session_name == session_name
+    assert str(caught.value).endswith(".")
+
+
+@given(st.one_of(st.text(), st.binary(), st.recursive(st.none() | st.text(), st.lists).map(json.dumps)))
+def test_any_payload_ends_in_a_command_or_a_protocol_error(payload: str | bytes) -> None:
+    """Nothing that a client sends raises anything else."""
+    try:
+        parse_command(payload)
+    except ProtocolError:
+        pass
+
+
+@pytest.mark.parametrize("name", ["a", "a b", ".hidden", "...", "größer-日本", "a" * 251, "\\", "%2e"])
+def test_a_path_component_is_a_session_name(name: str) -> None:
+    """Whatever is one harmless path component may name a session."""
+    check_session_name(name, ".out")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "/", "a/b", "../a", "a\0", "a\n", "\x1b[1m", "\x7f", "\x85", "\ud800", "a" * 252, "é" * 126],
+)
+def test_anything_else_is_no_session_name(name: str) -> None:
+    """What leads elsewhere, hides in a terminal, or does not fit with the suffix is refused."""
+    with pytest.raises(ProtocolError):
+        check_session_name(name, ".out")
+
+
+def test_messages_have_exactly_the_protocols_keys() -> None:
+    """A message is a mapping with five keys; the two of cursors are there only on request."""
+    assert data_message("s", "é\n", initial=True, complete=False) == {
+        "type": "logs:data",
+        "sessionName": "s",
+        "data": "é\n",
+        "isInitial": True,
+        "isComplete": False,
+    }
+    with_cursor = data_message("s", "", initial=False, complete=True, position=("3.0badcafe", 7))
+    assert with_cursor["cursor"] == "3.0badcafe"
+    assert with_cursor["size"] == 7
+    assert len(with_cursor) == 7
+    assert error_message("No.") == {"type": "logs:error", "sessionName": None, "error": "No."}
+
+
+def test_a_frame_is_made_once_and_shared() -> None:
+    """Whoever asks for a message's frame gets the same bytes object."""
+    message = Message(type="x")
+    assert message.frame is message.frame
+    assert message.frame == b'\x81\x0c{"type":"x"}'
+
+
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [
+        (0, b"\x81\x00"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (65535, b"\x81\x7e\xff\xff"),
+        (65536, b"\x81\x7f\0\0\0\0\0\1\0\0"),
+    ],
+)
+def test_a_frames_header_has_the_shortest_length_that_fits(length: int, header: bytes) -> None:
+    """RFC 6455 wants the minimal encoding of a length."""
+    assert text_frame(b"x" * length) == header + b"x" * length
+
+
+def test_a_close_frame_holds_its_code_and_as_much_of_the_reason_as_fits() -> None:
+    """A control frame's payload is at most 125 bytes and its text stays valid UTF-8."""
+    assert close_frame(1001, "bye") == b"\x88\x05\x03\xe9bye"
+    frame = close_frame(1001, "é" * 100)
+    assert frame[1] <= 125
+    frame[4:].decode()
