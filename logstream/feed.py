@@ -175,7 +175,7 @@ class Feed:
         if self._reader is None and not self._waiting:
             return
         found = look(self.path)
-        self.seen = signature_of(found)
+        self.seen = found and signature_of(found)
         if found is not None and self._waiting:
             self._admit()
         reader = self._reader

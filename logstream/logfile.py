@@ -36,9 +36,9 @@ def look(path: str) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
-def signature_of(found: os.stat_result | None) -> Signature | None:
-    """What is compared to see whether a file has changed; None for no file."""
-    return found and (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+def signature_of(found: os.stat_result) -> Signature:
+    """What is compared to see whether a file has changed."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def identity_of(found: os.stat_result) -> Identity:
@@ -99,6 +99,10 @@ class LogFile:
     def size(self) -> int:
         """The file's size now."""
         return os.fstat(self._fd).st_size
+
+    def signature(self) -> Signature:
+        """The file's signature now, which every write changes."""
+        return signature_of(os.fstat(self._fd))
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer at the end of the file."""

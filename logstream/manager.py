@@ -19,7 +19,7 @@ from simple_websocket import ConnectionClosed
 
 from .catchup import CatchUp
 from .feed import Feed
-from .logfile import Identity, LogFile, NotALogError, Reader, resume, tail_offset
+from .logfile import LogFile, NotALogError, Reader, Signature, resume, tail_offset
 from .protocol import Message, ProtocolError, check_session_name, error_message
 from .subscription import End, Subscription
 from .watcher import Watcher
@@ -38,22 +38,25 @@ Offer = Callable[[Hashable, Message], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Completed:
-    """What a completed session is known by, so that one of its name that starts anew is live again."""
+    """What a completed session is known by, so that one of its name that starts anew is live again.
 
-    identity: Identity
-    cursor: str
+    Identity and size are not enough: a new file may get the old one's inode, and hold as much.
+    """
+
     size: int
+    signature: Signature
+    cursor: str
 
     @classmethod
     def at(cls, end: End) -> _Completed | None:
         if end.file is None:
             return None
-        return cls(end.file.identity, Reader.at(end.file, end.offset).cursor, end.offset)
+        return cls(end.offset, end.file.signature(), Reader.at(end.file, end.offset).cursor)
 
     def fits(self, file: LogFile) -> bool:
         try:
-            same_size = file.identity == self.identity and file.size() == self.size
-            return same_size and Reader.at(file, self.size).cursor == self.cursor
+            unchanged = file.signature() == self.signature and file.size() == self.size
+            return unchanged and Reader.at(file, self.size).cursor == self.cursor
         except OSError:
             return False
 

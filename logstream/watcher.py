@@ -27,7 +27,7 @@ except (ImportError, AttributeError):  # not Linux
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
-_SLICE = 50  # files looked at in one go, so that a sweep of many delays no increment
+_SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
 
 
 class Follower(Protocol):
@@ -226,9 +226,10 @@ class _Observer:
                 if self._stopped:
                     return
                 for follower in part:
-                    found = signature_of(look(follower.path))
-                    if found != follower.seen and follower in self._followers:
-                        follower.seen = found
+                    found = look(follower.path)
+                    signature = found and signature_of(found)
+                    if signature != follower.seen and follower in self._followers:
+                        follower.seen = signature
                         _wake(follower)
 
     def _rest(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,8 @@ def wait_until(condition: Callable[[], object], timeout: float = 5.0) -> None:
 class ServerProcess:
     """One server on a free port of 127.0.0.1, with a directory of its own for logs."""
 
-    def __init__(self, kind: str, base: Path, **environment: str) -> None:
+    def __init__(self, kind: str, base: Path, *, prefix: Sequence[str] = (), **environment: str) -> None:
+        """Start it; `prefix` is a command that runs it."""
         self.kind = kind
         self.directory = base / "sessions"
         self.directory.mkdir(exist_ok=True)
@@ -39,7 +40,7 @@ class ServerProcess:
         variables = {"LOGSTREAM_DIRECTORY": str(self.directory), "LOGSTREAM_BIND": "127.0.0.1:0"}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *COMMANDS[kind]],
+                [*prefix, sys.executable, *COMMANDS[kind]],
                 cwd=ROOT,
                 env=os.environ | variables | environment,
                 stdout=output,
@@ -82,6 +83,12 @@ class ServerProcess:
     def descriptors(self) -> int:
         """How many descriptors it has open."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def memory(self) -> int:
+        """The most bytes of memory that it has had in use."""
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        assert found
+        return int(found[1]) * 1024
 
     def watches(self) -> int:
         """How many inotify watches it holds."""

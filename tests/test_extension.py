@@ -191,6 +191,10 @@ BAD_COMMANDS = [
     {"type": "subscribe:logs", "sessionName": "a\u0000"},
     {"type": "subscribe:logs", "sessionName": "x" * 300},
     {"type": "subscribe:logs", "sessionName": "a", "tail": -1},
+    {"type": "subscribe:logs", "sessionName": "a", "tail": 1.5},
+    {"type": "subscribe:logs", "sessionName": "a", "tail": True},
+    {"type": "subscribe:logs", "sessionName": "a", "tail": "5"},
+    {"type": "subscribe:logs", "sessionName": "a", "cursor": 7},
     {"type": "subscribe:logs", "sessionName": "a", "wait": "yes"},
     {"type": "unsubscribe:logs", "sessionName": 5},
 ]
@@ -215,6 +219,52 @@ def test_every_bad_command_is_answered_and_the_socket_works_on(
             assert error["sessionName"] in (None, "a")
     append(log, "still here")
     viewer.read_text(session, "still here")
+
+
+def test_the_options_of_a_subscribe(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
+    """The last lines, cursors, resuming and waiting, by the names on the wire."""
+    log.write_text("1\n2\n3\n")
+    viewer = view()
+    viewer.subscribe(session, tail=2, cursor=True)
+    first = viewer.receive()
+    assert first["data"] == "2\n3\n"
+    assert first["size"] == 6
+    assert first["cursor"].startswith("6.")
+    viewer.close()
+    append(log, "4\n")
+    viewer = view()
+    viewer.subscribe(session, cursor=first["cursor"])
+    resumed = viewer.receive()
+    assert (resumed["data"], resumed["isInitial"], resumed["size"]) == ("4\n", False, 8)
+    missing = f"{session}-later"
+    viewer.subscribe(missing, wait=True)
+    assert viewer.drain(0.3) == []
+    server.log(missing).write_text("there")
+    assert viewer.receive(1)["data"] == "there"
+
+
+def test_the_last_lines_of_a_large_log_come_at_once(
+    server: ServerProcess, view: Viewing, session: str, log: Path
+) -> None:
+    """Neither 100 MB before the last lines nor one line of 500 MB cost the server memory, or the viewer a wait."""
+    with log.open("wb") as file:
+        for _ in range(100):
+            file.write(b"a line of a log, as long as such a line is\n" * 24_000)
+        file.write(b"".join(b"last %d\n" % number for number in range(5)))
+    enormous = server.log(f"{session}-enormous")
+    enormous.touch()
+    os.truncate(enormous, 500_000_000)  # a hole, without a newline
+    viewer = view()
+    viewer.subscribe("missing")  # all is warm
+    viewer.receive()
+    memory = server.memory()
+    begin = time.monotonic()
+    viewer.subscribe(session, tail=5)
+    assert viewer.receive()["data"] == "last 0\nlast 1\nlast 2\nlast 3\nlast 4\n"
+    assert time.monotonic() - begin < 0.1
+    viewer.subscribe(f"{session}-enormous", tail=5)
+    assert len(viewer.receive()["data"]) == 256 * 1024
+    assert server.memory() - memory < 24_000_000
 
 
 def test_a_bad_file_is_refused_and_never_hangs(server: ServerProcess, view: Viewing, session: str) -> None:

@@ -22,13 +22,18 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         path.touch()
         self.path = str(path)
-        self.seen: Signature | None = signature_of(look(self.path))
+        self.seen: Signature | None = None
         self.woken = 0
         self.threads: set[str] = set()
         self.file = LogFile.open(self.path)
+        self.look()
+
+    def look(self) -> None:
+        found = look(self.path)
+        self.seen = found and signature_of(found)
 
     def wake(self) -> None:
-        self.seen = signature_of(look(self.path))
+        self.look()
         self.threads.add(threading.current_thread().name)
         self.woken += 1
 
@@ -122,9 +127,9 @@ def test_following_another_file_ends_the_watch_on_the_first(watcher: Watcher, tm
     watcher.follow(follower, follower.file)
     Path(follower.path).rename(tmp_path / "a.out.1")
     Path(follower.path).touch()
+    wait_until(lambda: follower.woken)  # for the renaming
     watcher.follow(follower, LogFile.open(follower.path))
     assert count_watches() == watches + 1
-    wait_until(lambda: follower.woken)  # for the renaming
     woken = follower.woken
     append(str(tmp_path / "a.out.1"))
     append(follower.path)

@@ -1,0 +1,85 @@
+"""Tests of servers of their own: restarts, several workers, and machines without inotify."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .serving import ServerProcess, wait_until
+from .viewer import Viewer
+
+
+def test_a_cursor_holds_across_a_restart(tmp_path: Path) -> None:
+    """A viewer that comes back to another server of the same files pays only for what is new."""
+    server = ServerProcess("gunicorn", tmp_path)
+    server.log("a").write_text("größer\n" * 50_000)
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("a", cursor=True)
+        cursor = viewer.receive()["cursor"]
+    server.stop()
+    server = ServerProcess("flask", tmp_path)
+    with server.log("a").open("a") as file:
+        file.write("new\n")
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("a", cursor=cursor)
+        message = viewer.receive()
+        assert (message["data"], message["isInitial"]) == ("new\n", False)
+    server.stop()
+
+
+def test_several_workers_follow_for_themselves(tmp_path: Path) -> None:
+    """Whichever worker a viewer gets, it shows the file, and a cursor of one is good for the others."""
+    server = ServerProcess("gunicorn", tmp_path, GUNICORN_CMD_ARGS="--workers 3 --preload")
+    server.log("a").write_text("begin\n")
+    viewers = [Viewer(server.port) for _ in range(12)]
+    try:
+        viewers[0].subscribe("a", cursor=True)
+        cursor = viewers[0].receive()["cursor"]
+        for viewer in viewers[1:]:
+            viewer.subscribe("a", cursor=cursor)
+            assert viewer.receive()["isInitial"] is False
+        with server.log("a").open("a") as file:
+            file.write("more\n")
+        for viewer in viewers:
+            viewer.read_until(lambda viewer=viewer: viewer.texts["a"].endswith("more\n"))  # type: ignore[misc]
+    finally:
+        for viewer in viewers:
+            viewer.close()
+        assert "Traceback" not in server.stop()
+
+
+@pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
+@pytest.mark.parametrize("kind", ["gunicorn", "flask"])
+def test_without_inotify_all_still_arrives_in_time(tmp_path: Path, kind: str, limit: str) -> None:
+    """With no watch or no instance to be had, increments come within 500 ms, and one log line says what to raise."""
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare: apt-get install util-linux")
+    forbid = ["unshare", "-Ur", "sh", "-c", f'echo 0 > /proc/sys/user/{limit} && exec "$@"', "sh"]
+    if subprocess.run([*forbid, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system allows no user namespace")
+    server = ServerProcess(kind, tmp_path, prefix=forbid)
+    names = ["a", "b", "c"]
+    for name in names:
+        server.log(name).touch()
+    with Viewer(server.port) as viewer:
+        for name in names:
+            viewer.subscribe(name)
+        viewer.read_until(lambda: len(viewer.texts) == 3)
+        assert server.watches() == 0
+        for number in range(5):
+            for name in names:
+                with server.log(name).open("a") as file:
+                    file.write(f"{number}\n")
+            viewer.read_until(lambda: all(viewer.texts[name] == server.log(name).read_text() for name in names), 0.5)
+        server.log("a").rename(tmp_path / "rotated")
+        server.log("a").write_text("new\n")
+        viewer.read_text("a", "new\n", 1.0)
+        server.complete("a")
+        viewer.read_until(lambda: viewer.messages[-1]["isComplete"])
+    wait_until(lambda: '"connections":0' in server.request("/healthz")[1])
+    output = server.stop()
+    lines = [line for line in output.splitlines() if "inotify" in line]
+    assert len(lines) == 1
+    assert limit.replace("max_inotify", "fs.inotify.max_user") in lines[0]
+    assert "Traceback" not in output
