@@ -112,17 +112,18 @@ class LogFile:
 class Reader:
     """A place in a file, between two characters, from which text is read on.
 
-    It keeps the last bytes before the place. Each read looks at them again: that is how a file that
-    was truncated and grew past the place is told from one that only grew. One thread at a time.
+    It keeps the last bytes before the place, and the bytes of a character behind it that is not finished.
+    Each read looks at them again: that is how a file that was truncated and grew past the place is told
+    from one that only grew. One thread at a time.
     """
 
-    __slots__ = ("file", "offset", "tail")
+    __slots__ = ("file", "known", "offset")
 
-    def __init__(self, file: LogFile, offset: int = 0, tail: bytes = b"") -> None:
-        """Take over the caller's share of `file`. `tail` is what stands before `offset`, up to CHECK bytes."""
+    def __init__(self, file: LogFile, offset: int = 0, known: bytes = b"") -> None:
+        """Take over the caller's share of `file`; `known` is what stands there from CHECK bytes before `offset`."""
         self.file = file
         self.offset = offset
-        self.tail = tail
+        self.known = known
 
     @classmethod
     def at(cls, file: LogFile, offset: int) -> Reader:
@@ -132,14 +133,14 @@ class Reader:
 
     def clone(self) -> Reader:
         """Another reader at the same place."""
-        return Reader(self.file.share(), self.offset, self.tail)
+        return Reader(self.file.share(), self.offset, self.known)
 
     def start_over(self, file: LogFile | None = None) -> None:
         """Go to the beginning of this file, or of another one, taking over the caller's share of it."""
         if file is not None:
             self.file.close()
             self.file = file
-        self.offset, self.tail = 0, b""
+        self.offset, self.known = 0, b""
 
     def close(self) -> None:
         """Give up the file."""
@@ -148,7 +149,7 @@ class Reader:
     def level_with(self, other: Reader) -> bool:
         """Whether both stand at the same place of the same text."""
         same_file = self.file.identity == other.file.identity
-        return same_file and self.offset == other.offset and self.tail == other.tail
+        return same_file and self.offset == other.offset and self.known == other.known
 
     def read(self, size: int, limit: int, *, final: bool = False) -> str:
         """The text between the place and `size`, at most `limit` bytes of it, and move past it.
@@ -158,26 +159,25 @@ class Reader:
         """
         if size < self.offset:
             raise RewrittenError
-        kept = len(self.tail)
+        before = min(CHECK, self.offset)
         stop = min(size, self.offset + limit)
-        data = self.file.read(self.offset - kept, kept + stop - self.offset)
-        if not data.startswith(self.tail):
+        data = self.file.read(self.offset - before, before + stop - self.offset)
+        if not data.startswith(self.known):
             raise RewrittenError
-        text, used = codecs.utf_8_decode(memoryview(data)[kept:], "replace", final and stop == size)
-        if used:
-            self.offset += used
-            self.tail = data[max(0, kept + used - CHECK) : kept + used]
+        text, used = codecs.utf_8_decode(memoryview(data)[before:], "replace", final and stop == size)
+        self.offset += used
+        self.known = data[max(0, before + used - CHECK) :]
         return text
 
     @property
     def cursor(self) -> str:
-        """The place as text: its offset, and a check of the bytes before it."""
-        return cursor_text(self.offset, self.tail)
+        """The place as text."""
+        return cursor_text(self.offset, self.known)
 
 
-def cursor_text(offset: int, tail: bytes) -> str:
-    """A place as text that a client may keep and come back with."""
-    return f"{offset}.{zlib.crc32(tail):08x}"
+def cursor_text(offset: int, known: bytes) -> str:
+    """A place as text that a client may keep and come back with: its offset, and a check of the bytes before it."""
+    return f"{offset}.{zlib.crc32(known[: min(CHECK, offset)]):08x}"
 
 
 def resume(file: LogFile, cursor: str) -> Reader | None:
@@ -192,7 +192,7 @@ def resume(file: LogFile, cursor: str) -> Reader | None:
     if offset > file.size():
         return None
     reader = Reader.at(file, offset)
-    if reader.cursor != cursor or cut_character(reader.tail):
+    if reader.cursor != cursor or cut_character(reader.known):
         return None
     return reader
 

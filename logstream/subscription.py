@@ -62,20 +62,20 @@ class Increment:
         self.text = text
         self.initial = initial
         self.complete = complete
-        self._place = (reader.offset, reader.tail, size) if reader else (0, b"", size)
+        self._place = (reader.offset, reader.known, size) if reader else (0, b"", size)
         self._forms: list[Message | None] = [None, None]
 
     def message(self, with_cursor: bool) -> Message:
         """The message for clients that did, or did not, ask for cursors."""
         form = self._forms[with_cursor]
         if form is None:
-            offset, tail, size = self._place
+            offset, known, size = self._place
             form = self._forms[with_cursor] = data_message(
                 self.session_name,
                 self.text,
                 initial=self.initial,
                 complete=self.complete,
-                position=(cursor_text(offset, tail), size) if with_cursor else None,
+                position=(cursor_text(offset, known), size) if with_cursor else None,
             )
         return form
 

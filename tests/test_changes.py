@@ -494,8 +494,8 @@ def test_the_cursor_wins_over_the_tail_where_it_fits(manager: LogStreamManager, 
     manager.subscribe("a", "viewer", cursor=True, tail=2)
     assert clients.text("viewer") == "2\n3\n"
     cursor = clients.last("viewer")["cursor"]
-    append(log, "4\n5\n")
     manager.handle_client_disconnect("viewer")
+    append(log, "4\n5\n")
     manager.subscribe("a", "viewer", cursor=cursor, tail=1)
     assert clients.text("viewer") == "2\n3\n4\n5\n"
 

@@ -122,6 +122,17 @@ def test_a_rewritten_file_is_noticed(path: Path, before: bytes, after: bytes) ->
     reader.close()
 
 
+def test_what_an_unfinished_character_becomes_is_part_of_the_check(path: Path) -> None:
+    """Bytes that are invalid because of what follows them start over when that is rewritten."""
+    path.write_bytes(b"\xf0\x9f\xe2\x82")
+    reader = Reader(LogFile.open(str(path)))
+    assert reader.read(4, 100) == "\ufffd"
+    path.write_bytes("😀".encode())  # begins with the same two bytes
+    with pytest.raises(RewrittenError):
+        reader.read(4, 100)
+    reader.close()
+
+
 @settings(max_examples=200, deadline=None)
 @given(content=contents, lines=st.integers(0, 12), block=st.integers(1, 16))
 def test_the_last_lines_are_found(
