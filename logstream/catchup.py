@@ -116,10 +116,12 @@ class CatchUp:
             return False
         finally:
             with self._lock:
-                subscription.driver = None
-                if subscription.over:
-                    subscription.close()
-                self._stepped.notify_all()
+                # Live again for a moment, it may have fallen behind and be driven by the client's thread by now.
+                if subscription.driver == threading.get_ident():
+                    subscription.driver = None
+                    if subscription.over:
+                        subscription.close()
+                    self._stepped.notify_all()
 
     def _advance(self, subscription: Subscription) -> bool:
         try:

@@ -146,6 +146,29 @@ def test_ending_one_that_is_sending_waits_for_it(catchup: CatchUp, client: Clien
     assert not catchup.busy()
 
 
+def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: CatchUp, client: Client) -> None:
+    """Who made it live does not take it from the thread that drives it by the time it returns."""
+    one = scripted("one", 2)
+
+    def join_and_fall_behind(subscription: Subscription) -> bool:
+        client.gate.clear()
+        one.join = lambda subscription: True
+        catchup.enqueue(one)
+        assert client.blocked.wait(5)
+        return True
+
+    one.at_end = True
+    one.join = join_and_fall_behind
+    catchup.begin(one)
+    assert one.driver is not None
+    one.over = True
+    catchup.end(one, 0.01)
+    assert catchup.busy()
+    assert not one.closed
+    client.gate.set()
+    wait_until(lambda: one.closed)
+
+
 def test_one_that_is_over_is_closed_instead_of_queued(catchup: CatchUp, client: Client) -> None:
     """A subscription that ended before its turn was even taken gives up its file."""
     one = scripted("one", 1)
