@@ -49,11 +49,16 @@ class Client:
         self.gate = threading.Event()
         self.gate.set()
         self.blocked = threading.Event()
+        self.delivering = 0
+        self.most_delivering = 0
 
     def deliver(self, ws: object, message: Message) -> bool:
         if not self.gate.is_set():
             self.blocked.set()
+        self.delivering += 1
+        self.most_delivering = max(self.most_delivering, self.delivering)
         assert self.gate.wait(5)
+        self.delivering -= 1
         self.sent.append(message["sessionName"])
         return True
 
@@ -138,10 +143,12 @@ def test_ending_one_that_is_sending_waits_for_it(catchup: CatchUp, client: Clien
     assert catchup.busy()
     beginning = threading.Thread(target=catchup.begin, args=(other,))
     beginning.start()
+    beginning.join(0.1)
     client.gate.set()
     beginning.join(5)
     wait_until(lambda: other.joined)
     assert client.sent == ["one", "other"]
+    assert client.most_delivering == 1
     assert one.closed
     assert not catchup.busy()
 

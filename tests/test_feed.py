@@ -1,7 +1,7 @@
 """Tests of one followed session."""
 
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,11 @@ class Watching:
         self.watched: list[tuple[int, int] | None] = []
         self.again = 0
         self.forgotten = 0
+        self.on_follow: Callable[[], object] = lambda: None
 
     def follow(self, feed: Feed, file: LogFile | None) -> None:
         self.watched.append(file.identity if file is not None else None)
+        self.on_follow()
 
     def wake_again(self, feed: Feed) -> None:
         self.again += 1
@@ -146,6 +148,20 @@ def test_a_rotated_log_is_finished_before_the_new_one_starts_over(fixture: Fixtu
     assert [(m["data"], m["isInitial"]) for _, m in fixture.taken] == [("old", False), ("new", True)]
     new = fixture.path.stat()
     assert fixture.hints.watched[-1] == (new.st_dev, new.st_ino)
+    assert fixture.hints.again == 2  # for what was written before each of the two watches
+
+
+def test_a_feed_that_is_closed_while_it_is_being_watched_is_forgotten(fixture: Fixture) -> None:
+    """However the closing falls between the request to watch and its being carried out, no watch is left."""
+    forgotten: list[int] = []
+
+    def close_meanwhile() -> None:
+        fixture.feed.close()
+        forgotten.append(fixture.hints.forgotten)
+
+    fixture.hints.on_follow = close_meanwhile
+    fixture.feed.pass_on()
+    assert fixture.hints.forgotten > forgotten[0]
 
 
 def test_a_joiner_in_another_file_starts_over(fixture: Fixture) -> None:
