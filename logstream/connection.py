@@ -88,7 +88,7 @@ class Connection:
         try:
             threading.Thread(target=self._send_rest, name="logstream-flush", daemon=True).start()
         except RuntimeError:  # no thread to be had, and half a frame cannot be taken back
-            self._abort()
+            self.abort()
         return True
 
     def shut(self, code: int, reason: str = "") -> None:
@@ -97,7 +97,7 @@ class Connection:
         Where a frame is on its way out to a client that does not read, only the socket is shut.
         """
         if not self._send_lock.acquire(blocking=False):
-            self._abort()
+            self.abort()
             return
         try:
             if not self._rest and self._sending:
@@ -119,7 +119,12 @@ class Connection:
                     break
         except OSError:
             pass
-        self._abort()
+        self.abort()
+
+    def abort(self) -> None:
+        """End the connection at once. Whoever blocks on it is woken."""
+        self._sending = False
+        self._shutdown(socket.SHUT_RDWR)
 
     # What simple-websocket uses, beside `send`.
 
@@ -132,7 +137,7 @@ class Connection:
         while not _wait(self._sock, select.POLLIN, PING_INTERVAL):
             if self._pinged is not None and self._progress <= self._pinged:
                 logger.debug("a client has not answered for %d seconds", PING_INTERVAL)
-                self._abort()
+                self.abort()
                 return b""
             if self.offer(_PING):
                 self._pinged = self._progress
@@ -149,7 +154,7 @@ class Connection:
         self._shutdown(socket.SHUT_WR)
         self._on_end()
 
-    # What follows, up to _abort, is called with the send lock held.
+    # What follows, up to _send_rest, is called with the send lock held.
 
     def _check_sending(self) -> None:
         if not self._sending:
@@ -178,7 +183,7 @@ class Connection:
         return not self._rest
 
     def _give_up(self) -> NoReturn:
-        self._abort()
+        self.abort()
         raise TimeoutError(f"the client has taken nothing for {STALL_TIMEOUT:.0f} seconds")
 
     def _note_close(self, data: bytes) -> None:
@@ -192,13 +197,8 @@ class Connection:
     def _send_rest(self) -> None:
         try:
             self.send(b"")
-        except OSError as error:
-            logger.debug("a client is gone: %s", error)
-
-    def _abort(self) -> None:
-        """End the connection at once. Whoever blocks on it is woken."""
-        self._sending = False
-        self._shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # who sends or reads next finds the client gone
 
     def _shutdown(self, how: int) -> None:
         try:

@@ -21,7 +21,7 @@ from .protocol import Message, ProtocolError, Subscribe, error_message, parse_co
 
 logger = logging.getLogger(__name__)
 
-CLOSE_TIMEOUT = 1.0  # seconds for a close frame to get out
+CLOSE_TIMEOUT = 1.0  # seconds that a close frame has to get out, and a client to leave
 MAX_COMMAND = 1024 * 1024  # bytes; a longer one closes the connection with code 1009
 
 _SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")  # where simple-websocket looks for its socket
@@ -72,13 +72,15 @@ class _Endpoint:
     def __init__(self, manager: LogStreamManager) -> None:
         self.manager = manager
         self.blueprint = Blueprint("logstream", __name__)
-        self.blueprint.before_request(_take_socket)
+        self.blueprint.before_request(self._take_socket)
         for error in (WebSocketProtocolError, HandshakeError, UnicodeError):
             self.blueprint.register_error_handler(error, _refuse_handshake)
         Sock().route("/ws", bp=self.blueprint, endpoint="websocket")(self._serve)
-        # Guards _connections.
-        self._lock = threading.Lock()
+        # Guards _connections and _closing; notified when a connection ends.
+        self._changed = threading.Condition(threading.Lock())
         self._connections: set[Connection] = set()
+        self._closing = False
+        manager.on_close(self._close)
 
     def connection_count(self) -> int:
         """How many clients are connected."""
@@ -90,13 +92,15 @@ class _Endpoint:
         ws.max_message_size = MAX_COMMAND
         # simple-websocket may tell `receive` of the end before it is one, and then not again.
         connection.begin(on_end=ws.event.set)
-        with self._lock:
+        with self._changed:
             self._connections.add(connection)
+            closing = self._closing
         try:
+            if closing:
+                connection.shut(CloseReason.GOING_AWAY)
             while True:
                 self._execute(connection, ws.receive())
-        except (ConnectionClosed, OSError) as error:
-            logger.debug("a client is gone: %s", error)
+        except (ConnectionClosed, OSError):
             ws.thread.join(CLOSE_TIMEOUT)  # it may still be sending its close frame
         except Exception:
             logger.exception("a connection failed")
@@ -104,9 +108,37 @@ class _Endpoint:
         finally:
             connection.close()  # wakes who is sending to it
             self.manager.handle_client_disconnect(connection)
-            with self._lock:
-                self._connections.discard(connection)
             connection.finish()
+            with self._changed:
+                self._connections.discard(connection)
+                self._changed.notify_all()
+
+    def _close(self) -> None:
+        """Tell all clients that the server is going away; give them a moment to leave, and no more."""
+        with self._changed:
+            self._closing = True
+            connections = list(self._connections)
+        for connection in connections:
+            connection.shut(CloseReason.GOING_AWAY)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._connections, CLOSE_TIMEOUT)
+            late = list(self._connections)
+        for connection in late:
+            connection.abort()
+
+    def _take_socket(self) -> Response | None:
+        """Before the handshake: put our connection where simple-websocket finds its socket."""
+        if self._closing:
+            return Response("The server is going away.\n", status=503, mimetype="text/plain")
+        environ = request.environ
+        for key in _SOCKET_KEYS:
+            if key in environ:
+                environ[key] = Connection(environ[key])
+                # Frames are shared, so no client can have a compression of its own.
+                environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+                return None
+        logger.error("no WebSockets here: serve the app with gunicorn's threaded worker or Flask's development server")
+        return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
 
     def _execute(self, connection: Connection, payload: str | bytes) -> None:
         try:
@@ -128,19 +160,6 @@ def _send(ws: Hashable, message: Message) -> None:
 
 def _offer(ws: Hashable, message: Message) -> bool:
     return cast(Connection, ws).offer(message.frame)
-
-
-def _take_socket() -> Response | None:
-    """Before the handshake: put our connection where simple-websocket finds its socket."""
-    environ = request.environ
-    for key in _SOCKET_KEYS:
-        if key in environ:
-            environ[key] = Connection(environ[key])
-            # Frames are shared, so no client can have a compression of its own.
-            environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-            return None
-    logger.error("no WebSockets here: serve the app with gunicorn's threaded worker or Flask's development server")
-    return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
 
 
 def _refuse_handshake(error: Exception) -> Response:

@@ -20,7 +20,7 @@ from simple_websocket import ConnectionClosed
 from .catchup import CatchUp
 from .feed import Feed
 from .logfile import LogFile, NotALogError, Reader, Signature, resume, tail_offset
-from .protocol import Message, ProtocolError, check_session_name, error_message
+from .protocol import Message, ProtocolError, check_options, check_session_name, error_message
 from .subscription import End, Subscription
 from .watcher import Watcher
 
@@ -106,6 +106,7 @@ class LogStreamManager:
         self._feeds: dict[str, Feed] = {}  # the sessions that are followed and not complete
         self._completed: OrderedDict[str, _Completed] = OrderedDict()
         self._closed = False
+        self._on_close: list[Callable[[], object]] = []
 
     def subscribe(
         self,
@@ -126,6 +127,7 @@ class LogStreamManager:
         """
         try:
             check_session_name(session_name, self._suffix)
+            check_options(tail, cursor, wait)
             file = self._open(session_name, wait)
         except ProtocolError as error:
             self._deliver(ws, error_message(str(error), session_name))
@@ -160,7 +162,7 @@ class LogStreamManager:
 
     def handle_client_disconnect(self, ws: Hashable) -> None:
         """Forget a client and all that it follows, as `unsubscribe` does for each."""
-        self._forget(ws, _GRACE)
+        self._forget(ws, "it has disconnected", _GRACE)
 
     def notify_session_completed(self, session_name: str) -> None:
         """Send each subscriber what remains of a session and then its last message, `isComplete`.
@@ -203,13 +205,23 @@ class LogStreamManager:
             "clients_behind": len(behind),
         }
 
+    def on_close(self, callback: Callable[[], object]) -> None:
+        """Have `close` call `callback()` first, to end what only its owner can: the clients' connections."""
+        with self._lock:
+            self._on_close.append(callback)
+
     def close(self) -> None:
-        """End everything: all subscriptions, threads, watches and descriptors. Idempotent."""
+        """End everything: connections, subscriptions, threads, watches and descriptors. Idempotent.
+
+        Takes as long as the connections' owner gives the clients to leave: with LogStream, about a second.
+        """
         with self._lock:
             self._closed = True
-            clients = list(self._clients)
-        for ws in clients:
-            self._forget(ws, 0)
+            callbacks, self._on_close = self._on_close, []
+        for callback in callbacks:
+            callback()
+        for ws in list(self._clients):
+            self._forget(ws, "the server is closing")
         self._watcher.close()
 
     def _path(self, session_name: str) -> str:
@@ -295,13 +307,13 @@ class LogStreamManager:
         try:
             self._send(ws, message)
         except (OSError, ConnectionClosed) as error:
-            logger.debug("a client is gone: %s", error)
-        except Exception:
+            self._forget(ws, error)
+            return False
+        except Exception as error:
             logger.exception("sending to a client failed")
-        else:
-            return True
-        self._forget(ws, 0)
-        return False
+            self._forget(ws, error)
+            return False
+        return True
 
     def _over(self, subscription: Subscription) -> None:
         """A subscription gets no further message."""
@@ -310,13 +322,14 @@ class LogStreamManager:
             self._discard(subscription.ws)
         _close(idle)
 
-    def _forget(self, ws: Hashable, grace: float) -> None:
+    def _forget(self, ws: Hashable, reason: object, grace: float = 0.0) -> None:
         with self._lock:
             client = self._clients.pop(ws, None)
             if client is None:
                 return
             subscriptions = list(client.subscriptions.values())
             idle = [self._drop(subscription) for subscription in subscriptions]
+        logger.debug("a client is gone: %s", reason)
         for feed in idle:
             _close(feed)
         deadline = time.monotonic() + grace

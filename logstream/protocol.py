@@ -116,26 +116,27 @@ def parse_command(payload: str | bytes) -> Command:
         raise ProtocolError("A command must name its session, as text, in 'sessionName'.")
     if kind == UNSUBSCRIBE:
         return Unsubscribe(known_name)
-    try:
-        return Subscribe(known_name, *_options(fields))
-    except ValueError as error:
-        raise ProtocolError(str(error), known_name) from None
-
-
-def _options(fields: dict[str, Any]) -> tuple[int | None, str | bool | None, bool]:
     tail, cursor, wait = fields.get("tail"), fields.get("cursor"), fields.get("wait")
+    try:
+        check_options(tail, cursor, wait)
+    except ProtocolError as error:
+        raise ProtocolError(str(error), known_name) from None
+    return Subscribe(known_name, tail, None if cursor is False else cursor, bool(wait))
+
+
+def check_options(tail: object, cursor: object, wait: object) -> None:
+    """Raise ProtocolError unless these are values for a subscribe's options; None is one for each."""
     if tail is not None and (not isinstance(tail, int) or isinstance(tail, bool) or tail < 0):
-        raise ValueError("'tail' must be a whole number of lines, 0 or more.")
+        raise ProtocolError("'tail' must be a whole number of lines, 0 or more.")
     if cursor is not None and not isinstance(cursor, (str, bool)):
-        raise ValueError("'cursor' must be true or a cursor that this server gave.")
+        raise ProtocolError("'cursor' must be true or a cursor that this server gave.")
     if wait is not None and not isinstance(wait, bool):
-        raise ValueError("'wait' must be true or false.")
-    return tail, None if cursor is False else cursor, bool(wait)
+        raise ProtocolError("'wait' must be true or false.")
 
 
 def check_session_name(name: str, suffix: str = "") -> None:
     """Raise ProtocolError unless `name` is one safe path component, with the file's `suffix` too."""
-    problem = _name_problem(name, suffix)
+    problem = _name_problem(name, suffix) if isinstance(name, str) else "must be text"
     if problem:
         raise ProtocolError(f"A session name {problem}.", name)
 
