@@ -89,6 +89,12 @@ class CatchUp:
             if not self._stepped.wait_for(lambda: subscription.driver is None, timeout):
                 self._leaving.append(subscription)
 
+    def await_over(self, subscription: Subscription, timeout: float) -> None:
+        """Wait until a subscription has sent its last message, up to `timeout` seconds."""
+        with self._lock:
+            if subscription.driver != threading.get_ident():
+                self._stepped.wait_for(lambda: subscription.over, timeout)
+
     def _run(self) -> None:
         while True:
             with self._lock:

@@ -123,22 +123,21 @@ class Feed:
     def complete(self) -> tuple[End, list[Subscription]]:
         """End the session: the rest of the file, and the last message, to everyone.
 
-        Returns where it ended, with a share of the file for the caller to close, and the subscriptions that
-        are over. Those who cannot take the last message now get it from their catch-up.
+        Returns where it ended, with a share of the file for the caller to close, and the subscriptions. Those
+        that are not over yet could not take the last message now: their catch-up sends it.
         """
-        over = []
+        everyone: list[Subscription] = []
         with self._lock:
             if self._closed:  # its last follower has just left
                 return End.at(self.path), []
             if self._end is None:
-                live = list(self._live)
+                everyone = [*self._live, *self._behind, *self._waiting]
                 self._pump(None, final=True)
-                over = [subscription for subscription in live if subscription.over]
                 self._send_off()
             assert self._end is not None
             end = self._end.share()
         self.pass_on()
-        return end, over
+        return end, everyone
 
     def close(self) -> None:
         """Give up the files and the watch of a feed that nobody follows any more."""

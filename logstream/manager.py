@@ -51,7 +51,10 @@ class _Completed:
     def at(cls, end: End) -> _Completed | None:
         if end.file is None:
             return None
-        return cls(end.offset, end.file.signature(), Reader.at(end.file, end.offset).cursor)
+        try:
+            return cls(end.offset, end.file.signature(), Reader.at(end.file, end.offset).cursor)
+        except OSError:
+            return None
 
     def fits(self, file: LogFile) -> bool:
         try:
@@ -96,7 +99,7 @@ class LogStreamManager:
         A message is a dict with exactly the protocol's keys; its `frame` is the encoded WebSocket frame.
         """
         self._send = send
-        self._offer: Offer = offer or (lambda ws, message: False)
+        self._offer: Offer = offer or _refuse
         self._directory = os.fspath(directory)
         self._suffix = suffix
         self._watcher = Watcher()
@@ -168,8 +171,9 @@ class LogStreamManager:
         """Send each subscriber what remains of a session and then its last message, `isComplete`.
 
         Who is behind gets it on arriving there. After that nothing of the session is left; a later
-        subscriber gets the log with `isComplete`. Never blocks, may be repeated, and is no error for a session
-        that nobody follows or that does not exist.
+        subscriber gets the log with `isComplete`. May be repeated, and is no error for a session that nobody
+        follows or that does not exist. Does not wait for any client; only without `offer`, where all is left to
+        `send`, it gives the clients half a second to be told.
         """
         try:
             check_session_name(session_name, self._suffix)
@@ -277,29 +281,27 @@ class LogStreamManager:
     def _complete(self, session_name: str) -> bool:
         """Complete a session; False if its feed came or went meanwhile, so that it has to be done again."""
         feed = self._feeds.get(session_name)
-        over: list[Subscription] = []
-        if feed is not None:
-            end, over = feed.complete()
-        else:
-            end = End.at(self._path(session_name))
-        try:
-            completed = _Completed.at(end)
-        except OSError:
-            completed = None
-        finally:
-            end.close()
+        end, everyone = feed.complete() if feed is not None else (End.at(self._path(session_name)), [])
+        completed = _Completed.at(end)
+        end.close()
         with self._lock:
             if self._feeds.get(session_name) is not feed:
                 return False
             self._remember(session_name, completed)
             self._feeds.pop(session_name, None)
-            for subscription in over:
-                self._drop(subscription)
-                self._discard(subscription.ws)
+            late = [(self._clients[one.ws].catchup, one) for one in everyone if one.ws in self._clients]
+            for subscription in everyone:
+                if subscription.over:
+                    self._drop(subscription)
+                    self._discard(subscription.ws)
             empty = feed is not None and feed.count() == 0
         if feed is not None:
             self._watcher.forget(feed)
         _close(feed if empty else None)
+        if self._offer is _refuse:  # all is on its way, and most of it is there in a moment
+            deadline = time.monotonic() + _GRACE
+            for catchup, subscription in late:
+                catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
         return True
 
     def _deliver(self, ws: Hashable, message: Message) -> bool:
@@ -382,6 +384,11 @@ class LogStreamManager:
             self._completed[session_name] = completed
             if len(self._completed) > _MAX_COMPLETED:
                 self._completed.popitem(last=False)
+
+
+def _refuse(ws: Hashable, message: Message) -> bool:
+    """The offer of a manager that has only `send`."""
+    return False
 
 
 def _close(feed: Feed | None) -> None:

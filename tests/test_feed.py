@@ -202,8 +202,8 @@ def test_a_closed_feed_does_nothing(fixture: Fixture) -> None:
     fixture.feed.close()
     append(fixture.path, "x")
     fixture.feed.wake()
-    end, over = fixture.feed.complete()
+    end, live = fixture.feed.complete()
     end.close()
-    assert not over
+    assert not live
     assert not fixture.taken
     assert fixture.hints.forgotten

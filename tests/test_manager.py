@@ -354,8 +354,7 @@ def test_completion_is_the_last_message_and_carries_the_rest(
     assert not manager.has_watcher("a")
     assert manager.file_position("a") == 0
     for viewer in ("one", "two"):
-        wait_until(lambda viewer=viewer: clients.completions(viewer))
-        assert clients.last(viewer)["isComplete"]
+        assert clients.last(viewer)["isComplete"]  # who is level is told before the call returns
         assert clients.text(viewer) == "first\nsecond\n"
     append(log, "too late\n")
     wait_until(lambda: not manager.counts()["subscriptions"])
@@ -397,6 +396,21 @@ def test_a_client_that_is_behind_gets_its_completion_when_it_gets_there(
     assert clients.last("slow")["isComplete"]
     assert clients.text("slow") == content
     wait_until(lambda: not manager._clients)
+
+
+def test_completion_waits_for_nobody(manager: LogStreamManager, clients: Recorder, log: Path) -> None:
+    """The call returns within its half second beside a client whose send blocks, and the others are told."""
+    for viewer in ("stuck", "level"):
+        manager.subscribe("a", viewer)
+    clients.full.add("stuck")
+    clients.open.clear()
+    started = time.monotonic()
+    manager.notify_session_completed("a")
+    assert time.monotonic() - started < 1
+    wait_until(lambda: clients.completions("level") == 1)
+    assert not clients.completions("stuck")
+    clients.open.set()
+    wait_until(lambda: clients.completions("stuck") == 1)
 
 
 def test_unsubscribing_after_completion_ends_a_load(manager: LogStreamManager, clients: Recorder, log: Path) -> None:
