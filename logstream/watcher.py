@@ -222,15 +222,15 @@ class _Observer:
                 followers = list(self._followers)
             slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
             for part in slices:
-                self._rest(SWEEP_INTERVAL / len(slices))
-                if self._stopped:
-                    return
                 for follower in part:
                     found = look(follower.path)
                     signature = found and signature_of(found)
                     if signature != follower.seen and follower in self._followers:
                         follower.seen = signature
                         _wake(follower)
+                self._rest(SWEEP_INTERVAL / len(slices))
+                if self._stopped:
+                    return
 
     def _rest(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -109,6 +109,7 @@ def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_p
     follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
     descriptors = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
+        follower.look()  # so that there is no news
         watcher.follow(follower, follower.file)
         watcher.follow(other, None)
         watcher.forget(follower)
