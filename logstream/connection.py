@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 STALL_TIMEOUT = 30.0  # seconds in which a client with something to receive takes no byte, until it is given up
 PING_INTERVAL = 25.0  # seconds of silence after which a client is asked whether it is there
 _LINGER = 1.0  # seconds that a client has to close its end after us
+_MOMENT = 0.2  # seconds in which a thread that is not blocked is done with its frame
 _UNSENT = 256 * 1024  # bytes that may wait in the kernel: more of a backlog stays in the file
 
 _PING = b"\x89\x00"
@@ -44,6 +45,7 @@ class Connection:
         self._send_lock = threading.Lock()
         self._rest = b""  # the end of a frame of which a non-blocking write took the beginning
         self._sending = True  # until a close frame is out or the socket is dead; anybody may end it
+        self._blocked = False  # a thread that holds the lock waits for the client
         self._progress = time.monotonic()  # when the client last took a byte
         self._pinged: float | None = None  # when it was asked whether it is there, if it has not answered
         self._begun = threading.Event()  # the route is ready for what is read
@@ -92,11 +94,11 @@ class Connection:
         return True
 
     def shut(self, code: int, reason: str = "") -> None:
-        """Close the WebSocket with a status code, without blocking and without waiting for the client.
+        """Close the WebSocket with a status code, without waiting for the client.
 
         Where a frame is on its way out to a client that does not read, only the socket is shut.
         """
-        if not self._send_lock.acquire(blocking=False):
+        if self._blocked or not self._send_lock.acquire(timeout=_MOMENT):
             self.abort()
             return
         try:
@@ -166,8 +168,10 @@ class Connection:
             try:
                 sent = self._sock.send(view, socket.MSG_DONTWAIT)
             except BlockingIOError:
+                self._blocked = True
                 if not _wait(self._sock, select.POLLOUT, STALL_TIMEOUT):
                     self._give_up()
+                self._blocked = False
                 self._check_sending()
             except OSError:
                 self._sending = False

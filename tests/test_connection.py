@@ -177,6 +177,18 @@ def test_shut_sends_its_code_and_then_nothing(pair: tuple[Connection, socket.soc
     assert read_all(client) == close_frame(1001, "going away")
 
 
+def test_shut_lets_a_sender_finish(pair: tuple[Connection, socket.socket]) -> None:
+    """A thread that still holds the send lock, but is not blocked, does not cost the client its close frame."""
+    connection, client = pair
+    connection._send_lock.acquire()
+    shutting = threading.Thread(target=connection.shut, args=(1001,))
+    shutting.start()
+    shutting.join(0.05)
+    connection._send_lock.release()
+    shutting.join()
+    assert read_all(client) == close_frame(1001)
+
+
 def test_shut_does_not_wait_for_a_client_that_does_not_read(pair: tuple[Connection, socket.socket]) -> None:
     """With half a frame out, no close frame can be sent; the socket is shut at once all the same."""
     connection, client = pair

@@ -52,7 +52,7 @@ def watcher() -> Iterator[Watcher]:
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave inotify alone with the work."""
-    monkeypatch.setattr(module, "SWEEP_INTERVAL", 3600.0)
+    monkeypatch.setattr(module._Observer, "_run", lambda observer: observer._rest(3600.0))
 
 
 @pytest.fixture
