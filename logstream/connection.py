@@ -7,6 +7,7 @@ same lock as log messages, which are whole, shared frames and bypass it.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import socket
@@ -35,11 +36,10 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         """Take charge of what is sent on a connected socket, which the web server still owns and closes."""
         self._sock = sock
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):  # not TCP, or gone already
             # Or the second small frame of a burst waits for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         # Serialises every byte that goes out, and guards _rest. The one lock that is held while blocking,
         # so what must not block only tries it.
         self._send_lock = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 from collections.abc import Hashable
 from typing import cast
@@ -131,14 +132,17 @@ class _Endpoint:
         if self._closing:
             return Response("The server is going away.\n", status=503, mimetype="text/plain")
         environ = request.environ
-        for key in _SOCKET_KEYS:
-            if key in environ:
-                environ[key] = Connection(environ[key])
-                # Frames are shared, so no client can have a compression of its own.
-                environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-                return None
-        logger.error("no WebSockets here: serve the app with gunicorn's threaded worker or Flask's development server")
-        return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
+        key = next((key for key in _SOCKET_KEYS if key in environ), None)
+        if key is None or isinstance(environ[key], ssl.SSLSocket):
+            logger.error(
+                "no WebSockets here: serve the app with gunicorn's threaded worker or Flask's development server, "
+                "and end TLS in front of it"
+            )
+            return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
+        environ[key] = Connection(environ[key])
+        # Frames are shared, so no client can have a compression of its own.
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        return None
 
     def _execute(self, connection: Connection, payload: str | bytes) -> None:
         try:
