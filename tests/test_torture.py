@@ -100,6 +100,7 @@ class Watching(threading.Thread):
             except TimeoutError:
                 continue
             if message["type"] == "logs:error":
+                assert message["sessionName"] == "missing", message
                 self.settled.set()
             if self._temper == "slow" and len(viewer.messages) % 40 == 0:
                 pause.wait(self._random.random() * 0.05)
@@ -113,7 +114,7 @@ class Watching(threading.Thread):
 
     def _come(self) -> Viewer:
         viewer = Viewer(self._port, receive_buffer=8192 if self._temper == "slow" else None)
-        viewer.subscribe(self._session, cursor=True)
+        viewer.subscribe(self._session, cursor=True, wait=True)
         return viewer
 
     def _leave_and_come_back(self, viewer: Viewer) -> Viewer:
@@ -123,7 +124,7 @@ class Watching(threading.Thread):
             return self._resume(viewer) if self._temper == "resuming" else self._come()
         if how == "unsubscribe":
             viewer.unsubscribe(self._session)
-        viewer.subscribe(self._session)
+        viewer.subscribe(self._session, wait=True)
         return viewer
 
     def _resume(self, viewer: Viewer) -> Viewer:
@@ -131,7 +132,7 @@ class Watching(threading.Thread):
         cursor = viewer.messages[-1].get("cursor", True)
         resumed = Viewer(self._port)
         resumed.texts = viewer.texts
-        resumed.subscribe(self._session, cursor=cursor)
+        resumed.subscribe(self._session, cursor=cursor, wait=True)
         return resumed
 
 
