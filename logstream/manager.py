@@ -1,7 +1,7 @@
 """Who follows what: the engine's front, which makes feeds and drops them.
 
 Locks are taken in this order and never in another: the manager's, a feed's, a catch-up's, a socket's.
-The watcher's and a file's own are leaves: nothing else is taken, and nothing called, while one is held.
+The watcher's, the endpoint's and a file's own are leaves: nothing else is taken, and nothing called, while one is held.
 """
 
 from __future__ import annotations
