@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,20 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     process = ServerProcess(request.param, tmp_path_factory.mktemp("server"))
     yield process
     assert "Traceback" not in process.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers of the test's own, and ends those that it has not ended."""
+    started: list[ServerProcess] = []
+
+    def make(kind: str, **options: Any) -> ServerProcess:
+        started.append(ServerProcess(kind, tmp_path, **options))
+        return started[-1]
+
+    yield make
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture

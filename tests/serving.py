@@ -100,11 +100,16 @@ class ServerProcess:
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        return self.output()
+
+    def kill(self) -> None:
+        """End it, if it is still there."""
+        if self.process.poll() is None:
             for pid in {self.pid, self.process.pid}:
                 os.kill(pid, signal.SIGKILL)
             self.process.wait()
-            raise
-        return self.output()
 
 
 def count_watches(pid: int | str = "self") -> int:

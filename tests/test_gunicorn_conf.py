@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from .serving import COMMANDS, ROOT, ServerProcess
 from .viewer import ClosedError, Viewer
+
+Starting = Callable[..., ServerProcess]
 
 
 @pytest.mark.parametrize(
@@ -54,9 +56,9 @@ def closed_with(viewer: Viewer) -> int | None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_stop_closes_every_client_at_once(tmp_path: Path, stop: signal.Signals) -> None:
+def test_a_stop_closes_every_client_at_once(start: Starting, stop: signal.Signals) -> None:
     """Clients get 1001, also beside one that does not read, and the server is gone within two seconds."""
-    server = ServerProcess("gunicorn", tmp_path)
+    server = start("gunicorn")
     server.log("a").write_text("text\n")
     server.log("large").write_text("x" * 50_000_000)
     with Viewer(server.port, receive_buffer=4096) as stalled:
@@ -77,9 +79,9 @@ def test_a_stop_closes_every_client_at_once(tmp_path: Path, stop: signal.Signals
     assert "SIGKILL" not in server.output()
 
 
-def test_a_client_that_does_not_leave_is_left(tmp_path: Path) -> None:
+def test_a_client_that_does_not_leave_is_left(start: Starting) -> None:
     """A client that reads its close frame and stays connected does not hold the worker."""
-    server = ServerProcess("gunicorn", tmp_path)
+    server = start("gunicorn")
     with Viewer(server.port) as viewer:
         viewer.subscribe("missing")
         viewer.receive()
@@ -102,9 +104,9 @@ def come_back(port: int) -> Viewer:
             threading.Event().wait(0.02)
 
 
-def test_reloads_lose_nothing(tmp_path: Path) -> None:
+def test_reloads_lose_nothing(start: Starting) -> None:
     """Over reloads under a steady writer, a client that resumes by cursor has one full load and the exact file."""
-    server = ServerProcess("gunicorn", tmp_path)
+    server = start("gunicorn")
     server.log("a").write_text("größer\n" * 1000)
     stop = threading.Event()
 

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,18 @@ import pytest
 from .serving import ServerProcess, wait_until
 from .viewer import Viewer
 
+Starting = Callable[..., ServerProcess]
 
-def test_a_cursor_holds_across_a_restart(tmp_path: Path) -> None:
+
+def test_a_cursor_holds_across_a_restart(start: Starting) -> None:
     """A viewer that comes back to another server of the same files pays only for what is new."""
-    server = ServerProcess("gunicorn", tmp_path)
+    server = start("gunicorn")
     server.log("a").write_text("größer\n" * 50_000)
     with Viewer(server.port) as viewer:
         viewer.subscribe("a", cursor=True)
         cursor = viewer.receive()["cursor"]
     server.stop()
-    server = ServerProcess("flask", tmp_path)
+    server = start("flask")
     with server.log("a").open("a") as file:
         file.write("new\n")
     with Viewer(server.port) as viewer:
@@ -28,9 +31,9 @@ def test_a_cursor_holds_across_a_restart(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_several_workers_follow_for_themselves(tmp_path: Path) -> None:
+def test_several_workers_follow_for_themselves(start: Starting) -> None:
     """Whichever worker a viewer gets, it shows the file, and a cursor of one is good for the others."""
-    server = ServerProcess("gunicorn", tmp_path, GUNICORN_CMD_ARGS="--workers 3 --preload")
+    server = start("gunicorn", GUNICORN_CMD_ARGS="--workers 3 --preload")
     server.log("a").write_text("begin\n")
     viewers = [Viewer(server.port) for _ in range(12)]
     try:
@@ -51,14 +54,14 @@ def test_several_workers_follow_for_themselves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
 @pytest.mark.parametrize("kind", ["gunicorn", "flask"])
-def test_without_inotify_all_still_arrives_in_time(tmp_path: Path, kind: str, limit: str) -> None:
+def test_without_inotify_all_still_arrives_in_time(start: Starting, tmp_path: Path, kind: str, limit: str) -> None:
     """With no watch or no instance to be had, increments come within 500 ms, and one log line says what to raise."""
     if shutil.which("unshare") is None:
         pytest.skip("needs unshare: apt-get install util-linux")
     forbid = ["unshare", "-Ur", "sh", "-c", f'echo 0 > /proc/sys/user/{limit} && exec "$@"', "sh"]
     if subprocess.run([*forbid, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this system allows no user namespace")
-    server = ServerProcess(kind, tmp_path, prefix=forbid)
+    server = start(kind, prefix=forbid)
     names = ["a", "b", "c"]
     for name in names:
         server.log(name).touch()
