@@ -43,23 +43,26 @@ class _Completed:
     Identity and size are not enough: a new file may get the old one's inode, and hold as much.
     """
 
-    size: int
+    size: int  # bytes, as in the signature
     signature: Signature
     cursor: str
 
     @classmethod
     def at(cls, end: End) -> _Completed | None:
-        if end.file is None:
-            return None
+        """None where there is no file, or one that has gone on already."""
         try:
-            return cls(end.offset, end.file.signature(), Reader.at(end.file, end.offset).cursor)
+            if end.file is None:
+                return None
+            signature = end.file.signature()
+            if signature[2] != end.offset:
+                return None
+            return cls(end.offset, signature, Reader.at(end.file, end.offset).cursor)
         except OSError:
             return None
 
     def fits(self, file: LogFile) -> bool:
         try:
-            unchanged = file.signature() == self.signature and file.size() == self.size
-            return unchanged and Reader.at(file, self.size).cursor == self.cursor
+            return file.signature() == self.signature and Reader.at(file, self.size).cursor == self.cursor
         except OSError:
             return False
 
@@ -308,11 +311,9 @@ class LogStreamManager:
         """Hand a message to a client; if that fails, the client is gone."""
         try:
             self._send(ws, message)
-        except (OSError, ConnectionClosed) as error:
-            self._forget(ws, error)
-            return False
         except Exception as error:
-            logger.exception("sending to a client failed")
+            if not isinstance(error, (OSError, ConnectionClosed)):
+                logger.exception("sending to a client failed")
             self._forget(ws, error)
             return False
         return True

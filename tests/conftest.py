@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .serving import ServerProcess, wait_until
+from .serving import ServerProcess, Starting, wait_until
 from .viewer import Viewer
 
 _numbers = itertools.count()
@@ -25,7 +25,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+def start(tmp_path: Path) -> Iterator[Starting]:
     """Starts servers of the test's own, and ends those that it has not ended."""
     started: list[ServerProcess] = []
 

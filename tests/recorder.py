@@ -6,6 +6,7 @@ import threading
 from collections.abc import Hashable
 from typing import Any
 
+from logstream import LogStreamManager
 from logstream.protocol import Message
 
 
@@ -36,6 +37,19 @@ class Recorder:
             return False
         self.messages.setdefault(ws, []).append(message)
         return True
+
+    def stall(self, ws: Hashable) -> None:
+        """Have a client take nothing from now on: its offers are refused, and its sends block."""
+        self.full.add(ws)
+        self.open.clear()
+
+    def begin_stalled_load(self, manager: LogStreamManager, session: str, ws: Hashable) -> threading.Thread:
+        """Subscribe a client that takes nothing, on a thread that is blocked in its first send."""
+        self.stall(ws)
+        loading = threading.Thread(target=manager.subscribe, args=(session, ws))
+        loading.start()
+        assert self.sending.wait(5)
+        return loading
 
     def of(self, ws: Hashable) -> list[Message]:
         """What a client was handed."""

@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
+
 ROOT = Path(__file__).resolve().parent.parent
 
 COMMANDS = {
@@ -82,7 +84,7 @@ class ServerProcess:
 
     def descriptors(self) -> int:
         """How many descriptors it has open."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+        return count_descriptors(self.pid)
 
     def memory(self) -> int:
         """The most bytes of memory that it has had in use."""
@@ -110,6 +112,11 @@ class ServerProcess:
             for pid in {self.pid, self.process.pid}:
                 os.kill(pid, signal.SIGKILL)
             self.process.wait()
+
+
+def count_descriptors(pid: int | str = "self") -> int:
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def count_watches(pid: int | str = "self") -> int:

@@ -15,7 +15,7 @@ import pytest
 from logstream import LogStreamManager
 
 from .recorder import Recorder
-from .serving import count_watches, wait_until
+from .serving import count_descriptors, count_watches, wait_until
 
 CHANGED = 1.0  # seconds in which a change shows
 APPENDED = 0.5  # seconds in which an append shows
@@ -151,11 +151,7 @@ def test_a_client_in_the_middle_of_a_load_shows_the_change(
 ) -> None:
     """A client that has read half of the old text ends on the new one, without a mix of both."""
     log.write_text(LARGE_OLD)
-    clients.full.add("viewer")
-    clients.open.clear()
-    loading = threading.Thread(target=manager.subscribe, args=("a", "viewer"))
-    loading.start()
-    wait_until(clients.sending.is_set)
+    loading = clients.begin_stalled_load(manager, "a", "viewer")
     CHANGES[change](log)
     clients.open.set()
     loading.join()
@@ -170,8 +166,7 @@ def test_a_client_that_could_not_take_an_increment_shows_the_change(
     """A client that fell behind when it was live ends on the new text, with and without others that are live."""
     log.write_text(OLD)
     manager.subscribe("a", "viewer")
-    clients.full.add("viewer")
-    clients.open.clear()
+    clients.stall("viewer")
     append(log, "refused\n")
     wait_until(clients.sending.is_set)
     for number in range(others):
@@ -239,14 +234,14 @@ def test_twenty_rotations_leave_one_watch_and_no_descriptor(
     log.write_text(OLD)
     manager.subscribe("a", "viewer")
     wait_until(lambda: count_watches() == 1)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = count_descriptors()
     for number in range(20):
         rotate(log, f"file {number}\n", last="last\n")
         wait_until(lambda number=number: clients.text("viewer") == f"file {number}\n", CHANGED)
         append(log, "more\n")
         wait_until(lambda number=number: clients.text("viewer") == f"file {number}\nmore\n", APPENDED)
     wait_until(lambda: count_watches() == 1)
-    wait_until(lambda: len(os.listdir("/proc/self/fd")) == descriptors)
+    wait_until(lambda: count_descriptors() == descriptors)
 
 
 def test_many_rotations_in_a_row_end_on_the_last_file(manager: LogStreamManager, clients: Recorder, log: Path) -> None:

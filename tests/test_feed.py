@@ -1,6 +1,5 @@
 """Tests of one followed session."""
 
-import os
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from logstream.feed import BUDGET, Feed
 from logstream.logfile import LogFile, Reader
 from logstream.protocol import Message
 from logstream.subscription import Subscription
+
+from .serving import count_descriptors
 
 
 class Watching:
@@ -66,7 +67,7 @@ class Fixture:
 @pytest.fixture
 def fixture(tmp_path: Path) -> Iterator[Fixture]:
     """A feed of an empty log; it leaves no descriptor behind."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = count_descriptors()
     path = tmp_path / "a.out"
     path.touch()
     fixture = Fixture(path)
@@ -76,7 +77,7 @@ def fixture(tmp_path: Path) -> Iterator[Fixture]:
         fixture.feed.remove(one)
         one.close()
     fixture.feed.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert count_descriptors() == before
 
 
 def append(path: Path, text: str) -> None:
@@ -202,8 +203,8 @@ def test_a_closed_feed_does_nothing(fixture: Fixture) -> None:
     fixture.feed.close()
     append(fixture.path, "x")
     fixture.feed.wake()
-    end, live = fixture.feed.complete()
+    end, everyone = fixture.feed.complete()
     end.close()
-    assert not live
+    assert not everyone
     assert not fixture.taken
     assert fixture.hints.forgotten

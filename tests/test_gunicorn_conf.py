@@ -7,14 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
-from .serving import COMMANDS, ROOT, ServerProcess
+from .serving import COMMANDS, ROOT, Starting
 from .viewer import ClosedError, Viewer
-
-Starting = Callable[..., ServerProcess]
 
 
 @pytest.mark.parametrize(

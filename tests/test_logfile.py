@@ -20,6 +20,8 @@ from logstream.logfile import (
     tail_offset,
 )
 
+from .reference import last_lines
+
 # Bytes as logs have them: text of all widths, and what is not UTF-8.
 pieces = st.sampled_from(
     [b"a", b"line\n", b"\r\n", b"\0", b"\x1b[31m", "é".encode(), "日".encode(), "😀".encode(), b"\xef\xbb\xbf"]
@@ -146,11 +148,8 @@ def test_the_last_lines_are_found(
         patch.setattr("logstream.logfile._SCAN", block)
         offset = tail_offset(file, lines)
     file.close()
-    if lines:
-        kept = content.split(b"\n")
-        pieces_ = [piece + b"\n" for piece in kept[:-1]] + ([kept[-1]] if kept[-1] else [])
-        assert content[offset:] == b"".join(pieces_[-lines:])
-    else:
+    assert content[offset:] == last_lines(content, lines)
+    if not lines:
         assert len(content) - offset == cut_character(content)
 
 

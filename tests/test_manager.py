@@ -13,7 +13,7 @@ from logstream import LogStreamManager
 from logstream.subscription import CHUNK, WHOLE
 
 from .recorder import Recorder
-from .serving import count_watches, wait_until
+from .serving import count_descriptors, count_watches, wait_until
 
 MIXED = "größer 日本語 😀\n"
 
@@ -27,7 +27,7 @@ def clients() -> Recorder:
 @pytest.fixture(params=["send and offer", "send alone"])
 def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
     """A manager with and without the non-blocking offer; it leaves no thread, descriptor or watch behind."""
-    before = threading.active_count(), open_descriptors(), count_watches()
+    before = threading.active_count(), count_descriptors(), count_watches()
     offer = clients.offer if request.param == "send and offer" else None
     manager = LogStreamManager(clients.send, offer, directory=tmp_path)
     yield manager
@@ -35,15 +35,10 @@ def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -
     manager.close()
     manager.close()
     try:
-        wait_until(lambda: (threading.active_count(), open_descriptors(), count_watches()) == before)
+        wait_until(lambda: (threading.active_count(), count_descriptors(), count_watches()) == before)
     except AssertionError:
         left = threading.enumerate(), [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
         pytest.fail(f"left behind, where {before} were before: {left}")
-
-
-def open_descriptors() -> int:
-    """How many descriptors this process has open."""
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
@@ -69,9 +64,9 @@ def assert_nothing_left(manager: LogStreamManager) -> None:
 
 def test_nothing_is_started_before_the_first_subscribe(clients: Recorder, tmp_path: Path) -> None:
     """A manager that is only made costs no thread, descriptor or watch, so that a server may fork after it."""
-    before = threading.active_count(), open_descriptors(), count_watches()
+    before = threading.active_count(), count_descriptors(), count_watches()
     LogStreamManager(clients.send, directory=tmp_path)
-    assert (threading.active_count(), open_descriptors(), count_watches()) == before
+    assert (threading.active_count(), count_descriptors(), count_watches()) == before
 
 
 def test_a_subscribe_hands_over_the_whole_log_before_it_returns(
@@ -302,8 +297,7 @@ def test_nobody_waits_for_a_client_that_does_not_take_anything(
     """While a send to one client blocks, the others get each increment at once; later it gets every byte."""
     for viewer in ("slow", "fast"):
         manager.subscribe("a", viewer)
-    clients.full.add("slow")
-    clients.open.clear()
+    clients.stall("slow")
     expected = "first\n"
     for number in range(20):
         append(log, f"{number} {MIXED}")
@@ -327,11 +321,7 @@ def test_a_small_session_is_not_queued_behind_a_large_one(
     small = tmp_path / "small.out"
     small.write_text("")
     manager.subscribe("small", "viewer")
-    clients.full.add("viewer")
-    clients.open.clear()
-    loading = threading.Thread(target=manager.subscribe, args=("a", "viewer"))
-    loading.start()
-    wait_until(clients.sending.is_set)
+    loading = clients.begin_stalled_load(manager, "a", "viewer")
     append(small, "news")
     wait_until(lambda: manager._feeds["small"].behind())
     clients.open.set()
@@ -381,11 +371,7 @@ def test_a_client_that_is_behind_gets_its_completion_when_it_gets_there(
     """Completion does not cut a load short, and what is written after it is not part of the session."""
     content = MIXED * (10 * CHUNK // len(MIXED.encode()))
     log.write_text(content)
-    clients.full.add("slow")
-    clients.open.clear()
-    loading = threading.Thread(target=manager.subscribe, args=("a", "slow"))
-    loading.start()
-    wait_until(clients.sending.is_set)
+    loading = clients.begin_stalled_load(manager, "a", "slow")
     manager.notify_session_completed("a")
     assert manager.subscription_count("a") == 0
     assert not clients.completions("slow")
@@ -402,8 +388,7 @@ def test_completion_waits_for_nobody(manager: LogStreamManager, clients: Recorde
     """The call returns within its half second beside a client whose send blocks, and the others are told."""
     for viewer in ("stuck", "level"):
         manager.subscribe("a", viewer)
-    clients.full.add("stuck")
-    clients.open.clear()
+    clients.stall("stuck")
     started = time.monotonic()
     manager.notify_session_completed("a")
     assert time.monotonic() - started < 1
@@ -416,11 +401,7 @@ def test_completion_waits_for_nobody(manager: LogStreamManager, clients: Recorde
 def test_unsubscribing_after_completion_ends_a_load(manager: LogStreamManager, clients: Recorder, log: Path) -> None:
     """A client that is still catching up with a complete session can leave it."""
     log.write_bytes(b"x" * (40 * CHUNK))
-    clients.full.add("slow")
-    clients.open.clear()
-    loading = threading.Thread(target=manager.subscribe, args=("a", "slow"))
-    loading.start()
-    wait_until(clients.sending.is_set)
+    loading = clients.begin_stalled_load(manager, "a", "slow")
     manager.notify_session_completed("a")
     manager.unsubscribe("a", "slow")
     clients.open.set()

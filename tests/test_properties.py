@@ -1,6 +1,5 @@
 """Any sequence of what can happen, against a model: what each client shows is the file."""
 
-import codecs
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,25 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from logstream import LogStreamManager
 
 from .recorder import Recorder
+from .reference import last_lines, whole
 from .serving import wait_until
 
 PIECES = [b"a", b"line\n", "größer\n".encode(), "日".encode(), "😀".encode(), b"\xff", b"\xe2\x82", b"\xf0\x9f", b"\0"]
 data = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 viewers = st.sampled_from(["one", "two", "three"])
-
-
-def whole(content: bytes) -> str:
-    """The text of all characters that are not still being written."""
-    return codecs.utf_8_decode(content, "replace", False)[0]
-
-
-def last_lines(content: bytes, lines: int) -> bytes:
-    """The last lines, without what a tail of none leaves out."""
-    if lines == 0:
-        return content[codecs.utf_8_decode(content, "replace", False)[1] :]
-    pieces = content.split(b"\n")
-    ended = [piece + b"\n" for piece in pieces[:-1]] + ([pieces[-1]] if pieces[-1] else [])
-    return b"".join(ended[-lines:])
 
 
 class Following(RuleBasedStateMachine):

@@ -2,15 +2,12 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .serving import ServerProcess, wait_until
+from .serving import Starting, wait_until
 from .viewer import Viewer
-
-Starting = Callable[..., ServerProcess]
 
 
 def test_a_cursor_holds_across_a_restart(start: Starting) -> None:

@@ -13,7 +13,7 @@ from logstream import watcher as module
 from logstream.logfile import LogFile, Signature, look, signature_of
 from logstream.watcher import Watcher
 
-from .serving import count_watches, wait_until
+from .serving import count_descriptors, count_watches, wait_until
 
 
 class Recorder:
@@ -107,7 +107,7 @@ def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_p
     """Without followers there is no thread, no watch and no descriptor; with the next one all is back."""
     threads, watches = threading.active_count(), count_watches()
     follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = count_descriptors()
     for _ in range(3):
         follower.look()  # so that there is no news
         watcher.follow(follower, follower.file)
@@ -121,7 +121,7 @@ def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_p
         wait_until(lambda: threading.active_count() == threads)
         assert follower.woken == woken
         assert count_watches() == watches
-        wait_until(lambda: len(os.listdir("/proc/self/fd")) == descriptors)
+        wait_until(lambda: count_descriptors() == descriptors)
 
 
 def test_following_another_file_ends_the_watch_on_the_first(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
