@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 
+from .diagnostics import set_up_logging
 from .extension import LogStream
 from .protocol import ProtocolError, check_session_name
 
@@ -15,7 +16,12 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Make the server's application; `config` is added to its Flask config. Raises ConfigurationError."""
     app = Flask(__name__, static_folder=None)
     app.config.update(config or {})
+    set_up_logging()
     logs = LogStream(app)
+
+    @app.before_request
+    def check_access() -> Response | None:
+        return logs.check_access(monitoring=request.endpoint == "healthz")
 
     @app.post("/sessions/<name>/complete")
     def complete(name: str) -> Response:
@@ -29,5 +35,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     @app.get("/healthz")
     def healthz() -> Response:
         return jsonify(logs.counts())
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return logs.metrics()
 
     return app

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from .manager import DEFAULT_DIRECTORY, DEFAULT_SUFFIX
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
+
+_PREFIX = "LOGSTREAM_"
+# What Kubernetes sets in each container beside a service that is called logstream.
+_SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int | None]  # scheme, host, port
 
 
 class ConfigurationError(ValueError):
@@ -18,23 +29,47 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the sessions' logs are: `<directory>/<session><suffix>`."""
+    """All that the extension can be told: a field's key is LOGSTREAM_ and its name in capitals.
 
-    directory: str
-    suffix: str
+    The log of a session is `<directory>/<session><suffix>`.
+    """
+
+    directory: str = DEFAULT_DIRECTORY
+    suffix: str = DEFAULT_SUFFIX
+    token: str | None = None  # what each request has to show
+    allowed_origins: frozenset[Origin] = frozenset()  # of pages that may connect, beside the server's own
+    max_connections: int | None = None  # None for what the server's threads allow
+    max_subscriptions: int = 2000  # of one connection
+    max_subscribes: int = 3000  # of one connection, in a minute
+    max_command: int = 64 * 1024  # bytes
+    ping_interval: float = 25.0  # seconds of silence after which a client is asked whether it is there
+    stall_timeout: float = 30.0  # seconds in which a client may take nothing while there is something for it
+    log_level: str | None = None
 
     @classmethod
     def load(cls, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings from a Flask config, else from the environment, else by default.
 
-        Raises ConfigurationError.
+        Raises ConfigurationError, also for a key that begins like a setting's and is none.
         """
         environ = os.environ if environ is None else environ
-        default_directory = environ.get("SAGA_SESSION_DIR") or DEFAULT_DIRECTORY
-        return cls(
-            directory=_directory(_find("LOGSTREAM_DIRECTORY", config, environ, default_directory)),
-            suffix=_suffix(_find("LOGSTREAM_SUFFIX", config, environ, DEFAULT_SUFFIX)),
-        )
+        _check_keys([*config, *environ])
+        found: dict[str, Any] = {}
+        for name, parse in _PARSERS.items():
+            key = _PREFIX + name.upper()
+            value = config.get(key)
+            if value is None:
+                value = environ.get(key)
+            if value is not None:
+                found[name] = parse(key, value)
+        if "directory" not in found and environ.get("SAGA_SESSION_DIR"):
+            found["directory"] = _directory("SAGA_SESSION_DIR", environ["SAGA_SESSION_DIR"])
+        return cls(**found)
+
+    def describe(self) -> str:
+        """What is served, for the operator."""
+        missing = "" if os.path.isdir(self.directory) else ", which does not exist yet"
+        return f"*{self.suffix} in {self.directory}{missing},"
 
 
 def bind_address(environ: Mapping[str, str] | None = None) -> str:
@@ -52,24 +87,96 @@ def bind_address(environ: Mapping[str, str] | None = None) -> str:
     return DEFAULT_ADDRESS
 
 
-def _find(key: str, config: Mapping[str, Any], environ: Mapping[str, str], default: str) -> Any:
-    value = config.get(key)
-    return environ.get(key, default) if value is None else value
+def parse_origin(text: str) -> Origin | None:
+    """A page's origin, as browsers write it; None for what is none."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    if (
+        not parts.hostname
+        or parts.scheme not in _DEFAULT_PORTS
+        or text.rstrip("/") != f"{parts.scheme}://{parts.netloc}"
+    ):
+        return None
+    return parts.scheme, parts.hostname, port or _DEFAULT_PORTS[parts.scheme]
 
 
-def _directory(value: Any) -> str:
+def _check_keys(keys: Iterable[object]) -> None:
+    known = [_PREFIX + name.upper() for name in (*_PARSERS, "bind")]
+    for key in keys:
+        if not isinstance(key, str) or not key.startswith(_PREFIX) or key in known or _SERVICE_LINK.fullmatch(key):
+            continue
+        similar = difflib.get_close_matches(key, known, 1, cutoff=0.8)
+        hint = f"did you mean {similar[0]}?" if similar else f"there are {', '.join(known)}"
+        raise ConfigurationError(f"{key} is no setting: {hint}")
+
+
+def _directory(key: str, value: Any) -> str:
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise ConfigurationError(f"LOGSTREAM_DIRECTORY must be the path of a directory, not {value!r}")
-    path = os.fspath(value)
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise ConfigurationError(f"LOGSTREAM_DIRECTORY must be a directory: {path!r} is not one")
+        raise ConfigurationError(f"{key} must be the path of a directory, not {value!r}")
+    path = str(os.fspath(value))
+    try:
+        found = os.path.isdir(path) or not os.stat(path)
+    except FileNotFoundError:
+        found = True  # who writes the logs makes it, with the permissions that they need
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise ConfigurationError(f"{key} must be a directory: {path!r} is not one")
     return path
 
 
-def _suffix(value: Any) -> str:
+def _suffix(key: str, value: Any) -> str:
     if not isinstance(value, str) or "/" in value or "\0" in value:
-        raise ConfigurationError(f"LOGSTREAM_SUFFIX must be the end of a file name, such as '.out', not {value!r}")
+        raise ConfigurationError(f"{key} must be the end of a file name, such as '.out', not {value!r}")
     return value
+
+
+def _token(key: str, value: Any) -> str:
+    """What is wrong is told without the value: it may be a secret with a blank too many."""
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{key} must not be empty: leave it out to serve this machine only")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ConfigurationError(f"{key} must consist of printable ASCII characters, without blanks")
+    return value
+
+
+def _origins(key: str, value: Any) -> frozenset[Origin]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple, set, frozenset)):
+        raise ConfigurationError(f"{key} must be origins, divided by commas, not {value!r}")
+    origins = set()
+    for item in items:
+        text = item.strip() if isinstance(item, str) else item
+        if text == "":
+            continue
+        origin = parse_origin(text) if isinstance(text, str) else None
+        if origin is None:
+            raise ConfigurationError(f"{key} must be origins such as 'https://dashboard.example', not {text!r}")
+        origins.add(origin)
+    return frozenset(origins)
+
+
+def _number(kind: type[int] | type[float], least: float, unit: str) -> Callable[[str, Any], Any]:
+    def parse(key: str, value: Any) -> Any:
+        try:
+            number = kind(value) if isinstance(value, str) or type(value) in (int, kind) else None
+        except ValueError:
+            number = None
+        if number is None or not least <= number < float("inf"):
+            raise ConfigurationError(f"{key} must be a number of {unit}, {least} or more, not {value!r}")
+        return number
+
+    return parse
+
+
+def _log_level(key: str, value: Any) -> str:
+    level = value.upper() if isinstance(value, str) else value
+    if level not in _LOG_LEVELS:
+        raise ConfigurationError(f"{key} must be one of {', '.join(_LOG_LEVELS)}, not {value!r}")
+    return str(level)
 
 
 def _address(value: str) -> str:
@@ -85,3 +192,18 @@ def _port(key: str, value: str) -> int:
     if not (value.isascii() and value.isdigit() and int(value) < 65536):
         raise ConfigurationError(f"{key} must have a port from 0 to 65535, not {value!r}")
     return int(value)
+
+
+_PARSERS: dict[str, Callable[[str, Any], Any]] = {
+    "directory": _directory,
+    "suffix": _suffix,
+    "token": _token,
+    "allowed_origins": _origins,
+    "max_connections": _number(int, 1, "connections"),
+    "max_subscriptions": _number(int, 1, "subscriptions"),
+    "max_subscribes": _number(int, 1, "subscribes a minute"),
+    "max_command": _number(int, 1024, "bytes"),
+    "ping_interval": _number(float, 0.1, "seconds"),
+    "stall_timeout": _number(float, 0.1, "seconds"),
+    "log_level": _log_level,
+}

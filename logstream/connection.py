@@ -20,12 +20,11 @@ from .protocol import close_frame
 
 logger = logging.getLogger(__name__)
 
-STALL_TIMEOUT = 30.0  # seconds in which a client with something to receive takes no byte, until it is given up
-PING_INTERVAL = 25.0  # seconds of silence after which a client is asked whether it is there
 _LINGER = 1.0  # seconds that a client has to close its end after us
 _MOMENT = 0.2  # seconds in which a thread that is not blocked is done with its frame
 _UNSENT = 256 * 1024  # bytes that may wait in the kernel: more of a backlog stays in the file
 
+_TEXT = (b"\x81",)  # a whole text frame's first byte
 _PING = b"\x89\x00"
 _CONTROL = 0x88  # what all final control frames have in common; alone, it is a close frame's first byte
 
@@ -33,9 +32,15 @@ _CONTROL = 0x88  # what all final control frames have in common; alone, it is a 
 class Connection:
     """One client's socket. All methods may be called from any thread, except where they say otherwise."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        """Take charge of what is sent on a connected socket, which the web server still owns and closes."""
+    def __init__(self, sock: socket.socket, ping_interval: float, stall_timeout: float) -> None:
+        """Take charge of what is sent on a connected socket, which the web server still owns and closes.
+
+        After `ping_interval` seconds of silence a client is asked whether it is there, and has as long to answer.
+        One that takes nothing for `stall_timeout` seconds, while there is something for it, is given up.
+        """
         self._sock = sock
+        self._ping_interval = ping_interval
+        self._stall_timeout = stall_timeout
         with contextlib.suppress(OSError):  # not TCP, or gone already
             # Or the second small frame of a burst waits for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -45,27 +50,46 @@ class Connection:
         self._send_lock = threading.Lock()
         self._rest = b""  # the end of a frame of which a non-blocking write took the beginning
         self._sending = True  # until a close frame is out or the socket is dead; anybody may end it
+        self._closed = False  # nothing more is to be read either
         self._blocked = False  # a thread that holds the lock waits for the client
         self._progress = time.monotonic()  # when the client last took a byte
         self._pinged: float | None = None  # when it was asked whether it is there, if it has not answered
-        self._begun = threading.Event()  # the route is ready for what is read
+        self.messages_sent = 0
+        self.bytes_sent = 0
+        self._may_read = threading.Event()  # the route is ready for what is read
+        self._is_crowded: Callable[[], bool] = lambda: False
         self._on_end: Callable[[], object] = lambda: None
 
-    def begin(self, on_end: Callable[[], object]) -> None:
-        """Let the reading begin. `on_end()` is called when it has ended, or is about to."""
+    @property
+    def used(self) -> bool:
+        """Whether anything was sent on it."""
+        return self.bytes_sent > 0
+
+    def begin(self, on_end: Callable[[], object], is_crowded: Callable[[], bool]) -> None:
+        """Let the reading begin. `on_end()` is called when it has ended, or is about to.
+
+        While `is_crowded()`, nothing more is read until `read_on` says that this may have changed.
+        """
         self._on_end = on_end
-        self._begun.set()
+        self._is_crowded = is_crowded
+        self._may_read.set()
+
+    def read_on(self) -> None:
+        """Have the client read again if it is not crowded any more. For the route's thread."""
+        if not self._may_read.is_set() and not self._is_crowded():
+            self._may_read.set()
 
     def send(self, data: bytes) -> None:
         """Send whole frames, blocking until the kernel has taken them.
 
-        Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for STALL_TIMEOUT.
+        Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for too long.
         """
         with self._send_lock:
             self._check_sending()
             self._write(self._rest)
             self._rest = b""
             self._write(data)
+            self._count(data)
             self._note_close(data)
 
     def offer(self, data: bytes) -> bool:
@@ -80,6 +104,7 @@ class Connection:
                 return False
             sent = self._sock.send(data, socket.MSG_DONTWAIT)
             self._progress = time.monotonic()
+            self._count(data)
             if sent == len(data):
                 return True
             self._rest = data[sent:]
@@ -126,7 +151,9 @@ class Connection:
     def abort(self) -> None:
         """End the connection at once. Whoever blocks on it is woken."""
         self._sending = False
+        self._closed = True
         self._shutdown(socket.SHUT_RDWR)
+        self._may_read.set()
 
     # What simple-websocket uses, beside `send`.
 
@@ -135,10 +162,16 @@ class Connection:
 
         A silent client is pinged. It is gone if it then neither says nor takes anything.
         """
-        self._begun.wait()
-        while not _wait(self._sock, select.POLLIN, PING_INTERVAL):
+        self._may_read.wait()
+        if self._is_crowded():
+            self._may_read.clear()
+            if self._is_crowded() and not self._closed:
+                self._may_read.wait()
+        if self._closed:
+            return b""
+        while not _wait(self._sock, select.POLLIN, self._ping_interval):
             if self._pinged is not None and self._progress <= self._pinged:
-                logger.debug("a client has not answered for %d seconds", PING_INTERVAL)
+                logger.debug("a client has not answered for %g seconds", self._ping_interval)
                 self.abort()
                 return b""
             if self.offer(_PING):
@@ -153,7 +186,9 @@ class Connection:
     def close(self) -> None:
         """Send nothing more. The socket itself is closed by the web server, whose it is."""
         self._sending = False
+        self._closed = True
         self._shutdown(socket.SHUT_WR)
+        self._may_read.set()
         self._on_end()
 
     # What follows, up to _send_rest, is called with the send lock held.
@@ -169,7 +204,7 @@ class Connection:
                 sent = self._sock.send(view, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 self._blocked = True
-                if not _wait(self._sock, select.POLLOUT, STALL_TIMEOUT):
+                if not _wait(self._sock, select.POLLOUT, self._stall_timeout):
                     self._give_up()
                 self._blocked = False
                 self._check_sending()
@@ -188,7 +223,11 @@ class Connection:
 
     def _give_up(self) -> NoReturn:
         self.abort()
-        raise TimeoutError(f"the client has taken nothing for {STALL_TIMEOUT:.0f} seconds")
+        raise TimeoutError(f"the client has taken nothing for {self._stall_timeout:g} seconds")
+
+    def _count(self, data: bytes) -> None:
+        self.messages_sent += data[:1] in _TEXT
+        self.bytes_sent += len(data)
 
     def _note_close(self, data: bytes) -> None:
         """Let nothing follow a close frame, which may stand behind a pong: simple-websocket writes control frames."""

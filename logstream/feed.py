@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
@@ -29,6 +30,16 @@ class Hints(Protocol):
         """Watch nothing for the feed any more."""
 
 
+class Meter:
+    """What is measured of feeds; here, nothing. May be called with a feed's lock held, and must not block."""
+
+    def delivered(self, seconds: float) -> None:
+        """Text was offered to all who are live, so long after it was written."""
+
+    def started_over(self, subscriptions: int) -> None:
+        """So many subscriptions begin again, since their file is not what it was."""
+
+
 class Feed:
     """One session and those who follow it. All methods may be called from any thread."""
 
@@ -39,6 +50,7 @@ class Feed:
         offer: Callable[[Hashable, Message], bool],
         hints: Hints,
         end: End | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Make a feed that watches and reads nothing yet.
 
@@ -48,6 +60,7 @@ class Feed:
         self.name = name
         self.path = path
         self.seen: Signature | None = None  # the file as it was when last looked at
+        self.meter = meter or Meter()
         self._offer = offer
         self._hints = hints
         # Guards all below, each subscription's change of state, and the order of what is offered.
@@ -180,6 +193,7 @@ class Feed:
         reader = self._reader
         if reader is None:
             return
+        before = reader.offset
         try:
             if found is None:
                 self._send(reader, reader.file.size(), budget, final=final)
@@ -193,6 +207,8 @@ class Feed:
             for subscription in list(self._live):
                 self._fall_behind(subscription, None)  # its own next read tells its client
             self._rest_if_unheard()
+        if found is not None and reader.offset != before:
+            self.meter.delivered(time.time() - found.st_mtime)
 
     def _send(
         self, reader: Reader, size: int, budget: int | None, *, initial: bool = False, final: bool = False
@@ -238,6 +254,8 @@ class Feed:
 
     def _tell(self, increment: Increment) -> None:
         """Offer an increment to the live ones; who cannot take it falls behind."""
+        if increment.initial:
+            self.meter.started_over(len(self._live))
         for subscription in list(self._live):
             message = increment.message(subscription.cursors)
             try:

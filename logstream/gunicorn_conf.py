@@ -1,4 +1,7 @@
-"""gunicorn's configuration for logstream: `gunicorn -c python:logstream.gunicorn_conf wsgi:app`."""
+"""gunicorn's configuration for logstream: `gunicorn -c python:logstream.gunicorn_conf wsgi:app`.
+
+It serves any app that has LogStream mounted.
+"""
 
 import os
 import signal
@@ -8,16 +11,17 @@ from types import FrameType
 from typing import Any
 
 from logstream.config import ConfigurationError, Settings, bind_address
+from logstream.metrics import forget_process, prepare_sharing
 
 try:
     bind = bind_address()
-    Settings.load({})
+    _settings = Settings.load({})
 except ConfigurationError as error:
     sys.exit(f"logstream: {error}")
 
-worker_class = "gthread"
+worker_class = "logstream.gunicorn_worker.Worker"
 workers = 1  # each would follow files for itself, and a completion reaches the one that is told of it
-threads = 1000  # one for each connection; made when first needed
+threads = max(1000, (_settings.max_connections or 0) + 32)  # requests at once; WebSockets may have all but a few
 worker_connections = threads + 100
 if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"  # the heartbeat must not wait for a disk
@@ -26,8 +30,17 @@ keepalive = 1  # seconds; a stopping worker waits for idle HTTP connections as l
 graceful_timeout = 2  # seconds that a stopping worker has, once its WebSockets are told to go
 
 
+def on_starting(server: Any) -> None:
+    """Begin without the metrics of an earlier server."""
+    prepare_sharing()
+
+
 def post_worker_init(worker: Any) -> None:
-    """Close WebSockets at once when a worker is told to stop; gunicorn would wait for them."""
+    """Leave threads to HTTP, and close WebSockets at once when the worker is told to stop."""
+    endpoint = _endpoint(worker)
+    if endpoint is not None:
+        endpoint.limit_connections(worker.cfg.threads)
+
     stop = signal.getsignal(signal.SIGTERM)
     assert callable(stop)
 
@@ -44,7 +57,16 @@ def worker_int(worker: Any) -> None:
     _close(worker)
 
 
+def child_exit(server: Any, worker: Any) -> None:
+    """Take a dead worker's gauges out of the others' metrics."""
+    forget_process(worker.pid)
+
+
+def _endpoint(worker: Any) -> Any:
+    return getattr(worker.wsgi, "extensions", {}).get("logstream")
+
+
 def _close(worker: Any) -> None:
-    endpoint = getattr(worker.wsgi, "extensions", {}).get("logstream")
+    endpoint = _endpoint(worker)
     if endpoint is not None:
         endpoint.manager.close()

@@ -8,11 +8,14 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import resource
 import stat
+import sys
 import threading
 import zlib
 
 CHECK = 4096  # bytes before a place that must be unchanged for the place to be valid
+_RESERVE = 32  # descriptors that are not for logs
 _SCAN = 64 * 1024  # bytes read at once to find the last lines
 
 Identity = tuple[int, int]  # device and inode
@@ -25,6 +28,12 @@ class NotALogError(OSError):
 
 class RewrittenError(Exception):
     """What stood before a place in the file is no longer there."""
+
+
+def _descriptor_limit() -> int:
+    """The first descriptor that logs must leave to connections and to everything else."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_RESERVE, limit // 8)
 
 
 def look(path: str) -> os.stat_result | None:
@@ -72,6 +81,9 @@ class LogFile:
         if not stat.S_ISREG(found.st_mode):
             raise NotALogError(errno.EINVAL, "not a regular file", path)
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        if fd >= _descriptor_limit():
+            os.close(fd)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
         if not stat.S_ISREG(os.fstat(fd).st_mode):  # replaced since we looked
             os.close(fd)
             raise NotALogError(errno.EINVAL, "not a regular file", path)

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from simple_websocket import ConnectionClosed
 
 from .catchup import CatchUp
-from .feed import Feed
+from .feed import Feed, Meter
 from .logfile import LogFile, NotALogError, Reader, Signature, resume, tail_offset
 from .protocol import Message, ProtocolError, check_options, check_session_name, error_message
+from .ratelimit import RateLimitedLog
 from .subscription import End, Subscription
 from .watcher import Watcher
 
@@ -88,6 +89,9 @@ class LogStreamManager:
         offer: Offer | None = None,
         directory: str | os.PathLike[str] = DEFAULT_DIRECTORY,
         suffix: str = DEFAULT_SUFFIX,
+        *,
+        max_subscriptions: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Make a manager of the sessions whose logs are `<directory>/<session><suffix>`.
 
@@ -100,12 +104,18 @@ class LogStreamManager:
         used for everything.
 
         A message is a dict with exactly the protocol's keys; its `frame` is the encoded WebSocket frame.
+
+        A client that follows `max_subscriptions` sessions gets an error for any further one. `meter` is told
+        what can be measured.
         """
         self._send = send
         self._offer: Offer = offer or _refuse
         self._directory = os.fspath(directory)
         self._suffix = suffix
+        self._max_subscriptions = max_subscriptions
+        self._meter = meter
         self._watcher = Watcher()
+        self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what.
         self._lock = threading.Lock()
         self._clients: dict[Hashable, _Client] = {}
@@ -145,7 +155,7 @@ class LogStreamManager:
             reader, resumed = _place(file, tail, cursor)
         except OSError as error:
             file.close()
-            logger.warning("session %r cannot be read: %s", session_name, error)
+            self._troubles.warning("session %r cannot be read: %s", session_name, error)
             self._deliver(ws, error_message(f"Session {session_name!r} cannot be read.", session_name))
             return
         self._begin(session_name, ws, reader, cursors=bool(cursor), resumed=resumed)
@@ -247,7 +257,7 @@ class LogStreamManager:
         except PermissionError:
             problem = "has a log that the server may not read"
         except OSError as error:
-            logger.warning("session %r cannot be opened: %s", session_name, error)
+            self._troubles.warning("session %r cannot be opened: %s", session_name, error)
             out_of_files = error.errno in (errno.EMFILE, errno.ENFILE)
             problem = "cannot be opened: the server has too many open files" if out_of_files else "cannot be opened"
         raise ProtocolError(f"Session {session_name!r} {problem}.", session_name)
@@ -259,6 +269,10 @@ class LogStreamManager:
             ended = known is not None and reader is not None and known.fits(reader.file)
             with self._lock:
                 if self._closed:
+                    problem = "The server is shutting down."
+                    break
+                if self._is_full(ws, session_name):
+                    problem = f"Session {session_name!r} is one too many: {self._max_subscriptions} can be followed."
                     break
                 if self._completed.get(session_name) is not known:
                     continue  # completed meanwhile
@@ -279,7 +293,7 @@ class LogStreamManager:
             return
         if reader is not None:
             reader.close()
-        self._deliver(ws, error_message("The server is shutting down.", session_name))
+        self._deliver(ws, error_message(problem, session_name))
 
     def _complete(self, session_name: str) -> bool:
         """Complete a session; False if its feed came or went meanwhile, so that it has to be done again."""
@@ -347,6 +361,12 @@ class LogStreamManager:
             client = self._clients[ws] = _Client(CatchUp(ws, self._deliver, self._over))
         return client
 
+    def _is_full(self, ws: Hashable, session_name: str) -> bool:
+        client = self._clients.get(ws)
+        if client is None or self._max_subscriptions is None:
+            return False
+        return len(client.subscriptions) >= self._max_subscriptions and session_name not in client.subscriptions
+
     def _feed(self, session_name: str) -> Feed:
         feed = self._feeds.get(session_name)
         if feed is None:
@@ -359,7 +379,7 @@ class LogStreamManager:
         return self._make_feed(session_name, End(reader.file.share(), known.size))
 
     def _make_feed(self, session_name: str, end: End | None) -> Feed:
-        return Feed(session_name, self._path(session_name), self._offer, self._watcher, end)
+        return Feed(session_name, self._path(session_name), self._offer, self._watcher, end, self._meter)
 
     def _drop(self, subscription: Subscription) -> Feed | None:
         """Take a subscription out. Returns its feed, to be closed, if nobody is left to follow it."""

@@ -160,6 +160,8 @@ class Subscription:
         return self.reader
 
     def _message(self, text: str, reader: Reader | None, size: int, *, complete: bool) -> Message:
+        if self.initial and not self.first:
+            self.feed.meter.started_over(1)
         increment = Increment(self.feed.name, text, reader, size, initial=self.initial, complete=complete)
         self.initial = self.first = False
         return increment.message(self.cursors)

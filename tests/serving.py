@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
@@ -33,8 +33,10 @@ def wait_until(condition: Callable[[], object], timeout: float = 5.0) -> None:
 class ServerProcess:
     """One server on a free port of 127.0.0.1, with a directory of its own for logs."""
 
-    def __init__(self, kind: str, base: Path, *, prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start it; `prefix` is a command that runs it."""
+    def __init__(
+        self, kind: str, base: Path, *, app: str = "wsgi", prefix: Sequence[str] = (), **environment: str
+    ) -> None:
+        """Start it; `app` is a module with the application, and `prefix` a command that runs the server."""
         self.kind = kind
         self.directory = base / "sessions"
         self.directory.mkdir(exist_ok=True)
@@ -42,7 +44,7 @@ class ServerProcess:
         variables = {"LOGSTREAM_DIRECTORY": str(self.directory), "LOGSTREAM_BIND": "127.0.0.1:0"}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, *COMMANDS[kind]],
+                [*prefix, sys.executable, *(part.replace("wsgi", app) for part in COMMANDS[kind])],
                 cwd=ROOT,
                 env=os.environ | variables | environment,
                 stdout=output,
@@ -65,9 +67,10 @@ class ServerProcess:
         """The path of a session's log."""
         return self.directory / f"{session}.out"
 
-    def request(self, path: str, method: str = "GET") -> tuple[int, str]:
+    def request(self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """An HTTP request's status and body."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, method=method, headers=dict(headers or {}))
         try:
             with urllib.request.urlopen(request, timeout=5) as response:
                 return response.status, response.read().decode()

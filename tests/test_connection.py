@@ -24,8 +24,8 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
         server, _ = listener.accept()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     client.settimeout(5)
-    connection = Connection(server)
-    connection.begin(lambda: None)
+    connection = Connection(server, 25.0, 30.0)
+    connection.begin(lambda: None, lambda: False)
     yield connection, client
     client.close()
     server.close()
@@ -106,7 +106,7 @@ def test_frames_of_many_threads_stay_whole(pair: tuple[Connection, socket.socket
     for thread in threads:
         thread.start()
     received = b""
-    while any(thread.is_alive() for thread in threads) or select.select([client], [], [], 0.2)[0]:
+    while any(thread.is_alive() for thread in threads) or len(received) < sum(map(len, sent)):
         if select.select([client], [], [], 0.05)[0]:
             received += client.recv(1000)
     frames = []
@@ -118,12 +118,10 @@ def test_frames_of_many_threads_stay_whole(pair: tuple[Connection, socket.socket
     assert sorted(frames) == sorted(sent)
 
 
-def test_a_client_that_takes_nothing_is_given_up(
-    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_takes_nothing_is_given_up(pair: tuple[Connection, socket.socket]) -> None:
     """A blocking send ends with TimeoutError when the client has taken no byte for the stall timeout."""
-    monkeypatch.setattr("logstream.connection.STALL_TIMEOUT", 0.2)
     connection, client = pair
+    connection._stall_timeout = 0.2
     with pytest.raises(TimeoutError):
         connection.send(text_frame(b"x" * 10_000_000))
     with pytest.raises(BrokenPipeError):
@@ -131,10 +129,10 @@ def test_a_client_that_takes_nothing_is_given_up(
     assert not connection.offer(b"\x81\x00")
 
 
-def test_a_slow_client_is_not_given_up(pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_client_is_not_given_up(pair: tuple[Connection, socket.socket]) -> None:
     """A send may take far longer than the stall timeout as long as the client takes something."""
-    monkeypatch.setattr("logstream.connection.STALL_TIMEOUT", 0.5)
     connection, client = pair
+    connection._stall_timeout = 0.5
     frame = text_frame(b"x" * 300_000)
     sender = threading.Thread(target=connection.send, args=(frame,))
     started = time.monotonic()
@@ -222,22 +220,18 @@ def test_no_text_is_taken_for_a_close_frame(pair: tuple[Connection, socket.socke
     assert connection.offer(b"\x81\x00")
 
 
-def test_a_silent_client_is_pinged_and_then_gone(
-    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_client_is_pinged_and_then_gone(pair: tuple[Connection, socket.socket]) -> None:
     """Silence makes a ping; more silence after it ends the stream for the reader."""
-    monkeypatch.setattr("logstream.connection.PING_INTERVAL", 0.1)
     connection, client = pair
+    connection._ping_interval = 0.1
     assert connection.recv(100) == b""
     assert client.recv(100) == b"\x89\x00"
 
 
-def test_an_answer_to_a_ping_keeps_the_client(
-    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_to_a_ping_keeps_the_client(pair: tuple[Connection, socket.socket]) -> None:
     """Whatever the client says proves that it is there."""
-    monkeypatch.setattr("logstream.connection.PING_INTERVAL", 0.2)
     connection, client = pair
+    connection._ping_interval = 0.2
     for _ in range(3):
         answer = threading.Thread(target=lambda: client.recv(2) and client.sendall(b"pong"))
         answer.start()
@@ -249,14 +243,14 @@ def test_reading_begins_with_the_route_and_its_end_is_told(pair: tuple[Connectio
     """Nothing is read before the route is ready for it, and the route is told when there is nothing more to read."""
     _, client = pair
     ended = threading.Event()
-    connection = Connection(pair[0]._sock)
+    connection = Connection(pair[0]._sock, 25.0, 30.0)
     client.sendall(b"early")
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(connection.recv(100)))
     reader.start()
     reader.join(0.1)
     assert not read
-    connection.begin(ended.set)
+    connection.begin(ended.set, lambda: False)
     reader.join(5)
     assert read == [b"early"]
     assert not ended.is_set()

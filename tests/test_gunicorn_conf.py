@@ -11,7 +11,7 @@ import time
 import pytest
 
 from .serving import COMMANDS, ROOT, Starting
-from .viewer import ClosedError, Viewer
+from .viewer import ClosedError, RefusedError, Viewer
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,10 @@ from .viewer import ClosedError, Viewer
         ("gunicorn", {"LOGSTREAM_BIND": "nonsense"}),
         ("flask", {"LOGSTREAM_DIRECTORY": "/etc/passwd"}),
         ("flask", {"LOGSTREAM_SUFFIX": "/x"}),
+        ("gunicorn", {"PORT": "http", "LOGSTREAM_BIND": ""}),
+        ("gunicorn", {"LOGSTREAM_TOKNE": "x"}),
+        ("flask", {"LOGSTREAM_TOKNE": "x"}),
+        ("flask", {"LOGSTREAM_MAX_CONNECTIONS": "many"}),
     ],
 )
 def test_bad_configuration_stops_the_start_with_one_line(kind: str, environ: dict[str, str]) -> None:
@@ -96,7 +100,7 @@ def come_back(port: int) -> Viewer:
     while True:
         try:
             return Viewer(port)
-        except (AssertionError, ClosedError, ConnectionError):
+        except (RefusedError, ClosedError, ConnectionError):
             assert time.monotonic() < deadline
             threading.Event().wait(0.02)
 

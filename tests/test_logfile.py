@@ -1,6 +1,7 @@
 """Tests of reading text from growing files."""
 
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from logstream.logfile import (
 )
 
 from .reference import last_lines
+from .serving import count_descriptors
 
 # Bytes as logs have them: text of all widths, and what is not UTF-8.
 pieces = st.sampled_from(
@@ -66,6 +68,50 @@ def test_a_link_that_takes_the_files_place_is_not_followed(path: Path, monkeypat
     monkeypatch.setattr("logstream.logfile.os.lstat", os.stat)  # as if it had been a file when looked at
     with pytest.raises(OSError, match="symbolic links"):
         LogFile.open(str(path))
+
+
+def test_a_file_that_vanishes_after_the_look_is_not_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the open the file may go."""
+    path.touch()
+    found = path.lstat()
+    path.unlink()
+    monkeypatch.setattr("logstream.logfile.os.lstat", lambda _: found)
+    with pytest.raises(FileNotFoundError):
+        LogFile.open(str(path))
+
+
+def test_a_pipe_that_takes_the_files_place_does_not_hang(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the open a pipe may come, whose opening would wait for a writer."""
+    path.touch()
+    found = path.lstat()
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr("logstream.logfile.os.lstat", lambda _: found)
+    before = count_descriptors()
+    with pytest.raises(NotALogError):
+        LogFile.open(str(path))
+    assert count_descriptors() == before
+
+
+def test_the_last_descriptors_are_not_for_logs(path: Path) -> None:
+    """Opening fails before the process has none left, and works again as soon as it has."""
+    path.touch()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[LogFile] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count_descriptors() + 60, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            while True:
+                held.append(LogFile.open(str(path)))
+        others = [os.dup(0) for _ in range(8)]
+        for other in others:
+            os.close(other)
+        held.pop().close()
+        held.append(LogFile.open(str(path)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for file in held:
+            file.close()
 
 
 def test_a_file_is_closed_with_its_last_holder(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tests of the engine by its Python API, on real files."""
 
+import errno
 import logging
 import os
 import threading
@@ -145,6 +146,72 @@ def test_what_is_not_a_regular_file_is_an_error(
             assert clients.last("viewer")["sessionName"] == name
             assert str(tmp_path) not in clients.last("viewer")["error"]
     assert_nothing_left(manager)
+
+
+def test_a_log_that_cannot_be_opened_is_an_error(
+    manager: LogStreamManager, clients: Recorder, log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No permission, no descriptors, a broken disk: each is a sentence to the client and one line to the operator."""
+    for number, sentence in (
+        (errno.EACCES, "may not read"),
+        (errno.EMFILE, "too many open files"),
+        (errno.EIO, "cannot be opened"),
+    ):
+
+        def fail(path: str, flags: int, number: int = number) -> int:
+            raise OSError(number, os.strerror(number), path)
+
+        with monkeypatch.context() as broken:
+            broken.setattr("logstream.logfile.os.open", fail)
+            manager.subscribe("a", "viewer")
+        assert sentence in clients.last("viewer")["error"]
+        assert str(tmp_path) not in clients.last("viewer")["error"]
+        assert_nothing_left(manager)
+        manager.subscribe("a", "viewer")
+        assert clients.last("viewer")["type"] == "logs:data"
+        manager.unsubscribe("a", "viewer")
+
+
+def test_a_disk_that_fails_while_a_log_is_followed_is_an_error(
+    manager: LogStreamManager, clients: Recorder, log: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A read that fails ends that session for its clients with an error; the others go on, and it can be had again."""
+    (tmp_path / "other.out").touch()
+    for name in ("a", "other"):
+        manager.subscribe(name, "viewer")
+    broken = log.stat().st_ino
+    pread = os.pread
+
+    def fail(fd: int, length: int, offset: int) -> bytes:
+        if os.fstat(fd).st_ino == broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(fd, length, offset)
+
+    with monkeypatch.context() as disk:
+        disk.setattr("logstream.logfile.os.pread", fail)
+        append(log, "unreadable")
+        wait_until(lambda: clients.last("viewer")["type"] == "logs:error")
+        assert clients.last("viewer")["sessionName"] == "a"
+        append(tmp_path / "other.out", "readable")
+        wait_until(lambda: clients.last("viewer").get("data") == "readable")
+    assert manager.subscription_count("a") == 0
+    manager.subscribe("a", "viewer")
+    assert clients.last("viewer")["data"].endswith("unreadable")
+
+
+def test_a_client_may_follow_so_many_sessions_and_no_more(clients: Recorder, tmp_path: Path) -> None:
+    """One too many is an error; following one of them again is not one more, and each client has its own count."""
+    for name in "abc":
+        (tmp_path / f"{name}.out").touch()
+    manager = LogStreamManager(clients.send, clients.offer, tmp_path, max_subscriptions=2)
+    for name in "abca":
+        manager.subscribe(name, "viewer")
+    assert [message["type"] for message in clients.of("viewer")] == [*["logs:data"] * 2, "logs:error", "logs:data"]
+    manager.subscribe("c", "other")
+    manager.notify_session_completed("a")
+    manager.subscribe("c", "viewer")
+    assert clients.last("viewer")["type"] == "logs:data"
+    manager.close()
 
 
 def test_appends_reach_all_as_the_same_message(manager: LogStreamManager, clients: Recorder, log: Path) -> None:

@@ -22,10 +22,25 @@ class ClosedError(Exception):
         self.code = code
 
 
+class RefusedError(Exception):
+    """The server has refused the upgrade with this HTTP status."""
+
+    def __init__(self, head: str) -> None:
+        super().__init__(head)
+        self.status = int(head.split(" ")[1])
+
+
 class Viewer:
     """One connection. Keeps what each session's text is by the protocol's rule, and the messages about it."""
 
-    def __init__(self, port: int, receive_buffer: int | None = None, headers: str = "") -> None:
+    def __init__(
+        self,
+        port: int,
+        receive_buffer: int | None = None,
+        headers: str = "",
+        path: str = "/ws",
+        host: str | None = None,
+    ) -> None:
         self.sock = socket.socket()
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -35,7 +50,11 @@ class Viewer:
         self.texts: dict[str, str] = {}
         self.messages: list[dict[str, Any]] = []
         self.closed = False
-        self._shake_hands(port, headers)
+        try:
+            self._shake_hands(path, host or f"127.0.0.1:{port}", headers)
+        except BaseException:
+            self.sock.close()
+            raise
 
     def __enter__(self) -> Viewer:
         return self
@@ -43,11 +62,11 @@ class Viewer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _shake_hands(self, port: int, headers: str) -> None:
+    def _shake_hands(self, path: str, host: str, headers: str) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall(
             (
-                f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
             ).encode()
         )
@@ -55,7 +74,8 @@ class Viewer:
             self._fill()
         self.handshake, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
         self._buffer[:] = rest
-        assert b" 101 " in self.handshake, self.handshake
+        if b" 101 " not in self.handshake:
+            raise RefusedError(self.handshake.decode())
 
     # What a client sends.
 

@@ -1,0 +1,144 @@
+"""May this request connect? Before a WebSocket's upgrade, and for every HTTP route.
+
+Without a token or a hook, only this machine may, by a name that no other machine can have: a page that has made its
+own name lead here (DNS rebinding) still says that name. A browser says whose page it acts for, which a page
+of somebody else's cannot hide (cross-site WebSocket hijacking).
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from flask import Request
+from werkzeug.exceptions import HTTPException
+
+from .config import Settings, parse_origin
+
+Authorize = Callable[[str | None], object]
+
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+
+
+class Refusal(NamedTuple):
+    """Why a request is refused: what the client is told, and what the operator can do about it."""
+
+    status: int
+    sentence: str
+    advice: str
+
+
+class Access:
+    """The rules of one app. Any thread."""
+
+    def __init__(self, settings: Settings, authorize: Authorize | None = None) -> None:
+        """`authorize(session_name)` returns whether the current request may follow a session.
+
+        With None for the name it returns whether the request may connect at all. It runs in the request's context.
+        """
+        self._token = settings.token
+        self._origins = settings.allowed_origins
+        self._authorize = authorize
+
+    def describe(self) -> str:
+        """Who may connect, for the operator."""
+        if self._token is not None:
+            return "whoever shows LOGSTREAM_TOKEN" + (" and is authorized" if self._authorize else "")
+        if self._authorize is not None:
+            return "whoever the authorize hook lets in"
+        return "this machine only (set LOGSTREAM_TOKEN to serve others)"
+
+    def check(self, request: Request, *, monitoring: bool = False) -> Refusal | None:
+        """Why a request may not be served; None if it may.
+
+        One for `monitoring` that only asks about the server's health may come from whoever can reach the server,
+        once it is meant to be reached.
+        """
+        if monitoring and (self._token is not None or self._authorize is not None):
+            return None
+        if self._token is not None:
+            if not self._shows_token(request):
+                return Refusal(401, "A valid token is needed.", "its token is missing or wrong (LOGSTREAM_TOKEN)")
+        elif self._authorize is None:
+            refusal = _check_local(request)
+            if refusal is not None:
+                return refusal
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._admits(origin, request):
+            return Refusal(
+                403,
+                "Pages of this origin may not connect.",
+                f"its page is from {_quote(origin)}, not from this server: LOGSTREAM_ALLOWED_ORIGINS can admit it",
+            )
+        if not self.allows(None):
+            return Refusal(403, "You may not connect.", "the authorize hook says no")
+        return None
+
+    def allows(self, session_name: str | None) -> bool:
+        """What the hook says of the current request. Raises what the hook raises, unless that is a refusal."""
+        try:
+            return self._authorize is None or bool(self._authorize(session_name))
+        except HTTPException as error:
+            if error.code in (401, 403, 404):
+                return False
+            raise
+
+    def _shows_token(self, request: Request) -> bool:
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        shown = [credentials.strip()] if scheme.lower() == "bearer" else []
+        shown += request.args.getlist("token")
+        expected = (self._token or "").encode()
+        return any(hmac.compare_digest(one.encode(errors="replace"), expected) for one in shown)
+
+    def _admits(self, text: str, request: Request) -> bool:
+        """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""
+        origin = parse_origin(text)
+        if origin is None:
+            return False
+        own = parse_origin(f"{origin[0]}://{_host(request)}")
+        return origin == own or origin in self._origins
+
+
+def _check_local(request: Request) -> Refusal | None:
+    hops = [request.remote_addr or "", *_forwarded_for(request)]
+    remote = next((hop for hop in hops if not _is_loopback(hop)), None)
+    if remote is not None:
+        return Refusal(
+            403,
+            "This server serves its own machine only.",
+            f"it comes from {_quote(remote)}: set LOGSTREAM_TOKEN to serve other machines",
+        )
+    if not _LOOPBACK_HOST.fullmatch(_host(request)):
+        return Refusal(
+            403,
+            "This server goes by the name of localhost only.",
+            f"it asks for the host {_quote(_host(request))}: use localhost, or set LOGSTREAM_TOKEN",
+        )
+    return None
+
+
+def _host(request: Request) -> str:
+    return str(request.environ.get("HTTP_HOST", ""))
+
+
+def _forwarded_for(request: Request) -> list[str]:
+    """Whom a proxy says that it acts for. What a client makes up here can only harm itself."""
+    values = [request.headers.get("X-Real-IP", ""), *request.headers.get("X-Forwarded-For", "").split(",")]
+    return [value.strip() for value in values if value.strip()]
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
+
+
+def _quote(text: str) -> str:
+    """What a client said, safe and short enough for a line of a log."""
+    return ascii(text[:100])

@@ -1,0 +1,263 @@
+"""The WebSocket endpoint of one app: who gets in, with one thread a connection that carries out its commands."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import ssl
+import threading
+from collections.abc import Hashable
+from typing import cast
+
+from flask import Blueprint, Response, request
+from flask_sock import Sock
+from simple_websocket import ConnectionClosed, Server
+from simple_websocket import ConnectionError as HandshakeError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import ProtocolError as WebSocketProtocolError
+
+from .access import Access, Refusal
+from .config import Settings
+from .connection import Connection
+from .manager import LogStreamManager
+from .metrics import Metrics
+from .protocol import Message, ProtocolError, Subscribe, error_message, parse_command
+from .ratelimit import RateLimitedLog, TokenBucket
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 1.0  # seconds that a close frame has to get out, and a client to leave
+MAX_CONNECTIONS = 1000  # where neither the settings nor the web server say how many
+
+_SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")  # where simple-websocket looks for its socket
+_CONNECTION_KEY = "logstream.connection"  # where we find ours again
+_BACKLOG = 100  # commands that wait to be carried out before no more are read
+
+
+class Endpoint:
+    """The WebSocket route `/ws` on a blueprint, and the connections that are open on it."""
+
+    def __init__(self, settings: Settings, access: Access) -> None:
+        self._settings = settings
+        self._access = access
+        self._max_connections = settings.max_connections or MAX_CONNECTIONS
+        self.metrics = Metrics.create(self.counts, self._sent)
+        self.manager = LogStreamManager(
+            _send,
+            _offer,
+            settings.directory,
+            settings.suffix,
+            max_subscriptions=settings.max_subscriptions,
+            meter=self.metrics,
+        )
+        self.blueprint = Blueprint("logstream", __name__)
+        self.blueprint.before_request(self._admit)
+        self.blueprint.teardown_request(self._release)
+        for error in (WebSocketProtocolError, HandshakeError, UnicodeError):
+            self.blueprint.register_error_handler(error, _refuse_handshake)
+        self.blueprint.register_error_handler(Exception, _fail)
+        Sock().route("/ws", bp=self.blueprint, endpoint="websocket")(self._serve)
+        self._refusals = RateLimitedLog(logger)
+        # Guards all below; notified when a connection ends.
+        self._changed = threading.Condition(threading.Lock())
+        self._admitted = 0  # requests that may become connections, or are some
+        self._connections: set[Connection] = set()
+        self._sent_before = (0, 0)  # messages and bytes, to those who have left
+        self._closing = False
+        self.manager.on_close(self._close)
+
+    def limit_connections(self, threads: int) -> None:
+        """Admit no more connections than leave some of the web server's threads, and descriptors, to HTTP."""
+        allowed = threads - min(32, max(1, threads // 4))
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if descriptors != resource.RLIM_INFINITY:
+            allowed = min(allowed, descriptors * 3 // 4)
+        allowed = max(1, allowed)
+        wanted = self._settings.max_connections
+        if wanted is not None and wanted > allowed:
+            logger.warning(
+                "LOGSTREAM_MAX_CONNECTIONS is %d, but %d threads and %d descriptors allow %d",
+                wanted,
+                threads,
+                descriptors,
+                allowed,
+            )
+        self._max_connections = min(wanted or allowed, allowed)
+
+    def counts(self) -> dict[str, int]:
+        """How many connections are open, and what the manager counts."""
+        return {"connections": len(self._connections), **self.manager.counts()}
+
+    def check(self, *, monitoring: bool = False) -> Response | None:
+        """The answer to the current request if it is refused."""
+        refusal = self._access.check(request, monitoring=monitoring)
+        return None if refusal is None else self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> Response:
+        self._refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), refusal.advice)
+        response = Response(f"{refusal.sentence}\n", status=refusal.status, mimetype="text/plain")
+        if refusal.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    def _admit(self) -> Response | None:
+        """Before the handshake: say no, or put our connection where simple-websocket finds its socket."""
+        if self._closing:
+            return Response("The server is going away.\n", status=503, mimetype="text/plain")
+        refused = self.check()
+        if refused is not None:
+            return refused
+        environ = request.environ
+        key = next((key for key in _SOCKET_KEYS if key in environ), None)
+        if key is None or isinstance(environ[key], ssl.SSLSocket):
+            logger.error(
+                "no WebSockets here: serve the app with gunicorn's threaded worker or Flask's development server, "
+                "and end TLS in front of it"
+            )
+            return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
+        with self._changed:
+            full = self._admitted >= self._max_connections
+            self._admitted += not full
+        if full:
+            return self._refuse(_FULL)
+        connection = Connection(environ[key], self._settings.ping_interval, self._settings.stall_timeout)
+        environ[key] = environ[_CONNECTION_KEY] = connection
+        # Frames are shared, so no client can have a compression of its own.
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        return None
+
+    def _release(self, error: BaseException | None) -> None:
+        """The request is over, whether it became a connection or not."""
+        if request.environ.pop(_CONNECTION_KEY, None) is not None:
+            with self._changed:
+                self._admitted -= 1
+
+    def _serve(self, ws: Server) -> None:
+        """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
+        connection: Connection = ws.sock
+        ws.max_message_size = self._settings.max_command
+        subscribes = TokenBucket(self._settings.max_subscribes, 60.0)
+        # simple-websocket may tell `receive` of the end before it is one, and then not again.
+        connection.begin(on_end=ws.event.set, is_crowded=lambda: len(ws.input_buffer) > _BACKLOG)
+        with self._changed:
+            self._connections.add(connection)
+            closing = self._closing
+        self.metrics.connected()
+        try:
+            if closing:
+                connection.shut(CloseReason.GOING_AWAY)
+            while True:
+                payload = ws.receive()
+                connection.read_on()
+                self._execute(connection, payload, subscribes)
+        except ConnectionClosed:
+            ws.thread.join(CLOSE_TIMEOUT)  # it may still be sending its close frame
+        except OSError:
+            pass  # the client is gone
+        except Exception:
+            logger.exception("a connection failed")
+            connection.shut(CloseReason.INTERNAL_ERROR)
+        finally:
+            connection.close()  # wakes who is sending to it
+            self.manager.handle_client_disconnect(connection)
+            connection.finish()
+            ws.thread.join(CLOSE_TIMEOUT)  # the web server is about to close the socket under it
+            with self._changed:
+                self._connections.discard(connection)
+                messages, size = self._sent_before
+                self._sent_before = messages + connection.messages_sent, size + connection.bytes_sent
+                self._changed.notify_all()
+            self.metrics.disconnected()
+
+    def _execute(self, connection: Connection, payload: str | bytes, subscribes: TokenBucket) -> None:
+        # simple-websocket counts characters.
+        if isinstance(payload, str) and len(payload.encode()) > self._settings.max_command:
+            connection.shut(CloseReason.MESSAGE_TOO_BIG)
+            return
+        try:
+            command = parse_command(payload)
+            if isinstance(command, Subscribe):
+                self._check_subscribe(command.session_name, subscribes)
+        except ProtocolError as error:
+            connection.send(error_message(str(error), error.session_name).frame)
+            return
+        if isinstance(command, Subscribe):
+            self.manager.subscribe(
+                command.session_name, connection, tail=command.tail, cursor=command.cursor, wait=command.wait
+            )
+        else:
+            self.manager.unsubscribe(command.session_name, connection)
+
+    def _check_subscribe(self, session_name: str, subscribes: TokenBucket) -> None:
+        """Raise ProtocolError where the client asks too often, or for what is not for it to see."""
+        if not subscribes.take():
+            self._refusals.warning("refused a subscribe: more than LOGSTREAM_MAX_SUBSCRIBES in a minute")
+            raise ProtocolError(
+                f"Session {session_name!r} cannot be followed now: this connection subscribes too often.", session_name
+            )
+        try:
+            allowed = self._access.allows(session_name)
+            if not allowed:
+                self._refusals.warning("refused session %s: the authorize hook says no", ascii(session_name[:100]))
+        except Exception:
+            logger.exception("the authorize hook failed")
+            allowed = False
+        if not allowed:
+            raise ProtocolError(f"Session {session_name!r} is not for you to follow.", session_name)
+
+    def _close(self) -> None:
+        """Tell all clients that the server is going away; give them a moment to leave, and no more."""
+        with self._changed:
+            self._closing = True
+            connections = list(self._connections)
+        for connection in connections:
+            connection.shut(CloseReason.GOING_AWAY)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._connections, CLOSE_TIMEOUT)
+            late = list(self._connections)
+        for connection in late:
+            connection.abort()
+
+    def _sent(self) -> tuple[int, int]:
+        """Messages and bytes that were sent to clients so far."""
+        with self._changed:
+            messages, size = self._sent_before
+            for connection in self._connections:
+                messages += connection.messages_sent
+                size += connection.bytes_sent
+        return messages, size
+
+
+_FULL = Refusal(
+    503,
+    "The server is full. Try again later.",
+    "all connections are taken (LOGSTREAM_MAX_CONNECTIONS, and the web server's threads)",
+)
+
+
+def _send(ws: Hashable, message: Message) -> None:
+    cast(Connection, ws).send(message.frame)
+
+
+def _offer(ws: Hashable, message: Message) -> bool:
+    return cast(Connection, ws).offer(message.frame)
+
+
+def _refuse_handshake(error: Exception) -> Response:
+    logger.debug("not a WebSocket handshake: %s", error)
+    return Response("This is not a valid WebSocket handshake.\n", status=400, mimetype="text/plain")
+
+
+def _fail(error: Exception) -> BaseResponse:
+    """Where the client is gone, or the upgrade has begun, nothing of HTTP may follow: end the connection."""
+    if isinstance(error, HTTPException):
+        return error.get_response()
+    connection = request.environ.get(_CONNECTION_KEY)
+    if connection is None or not (connection.used or isinstance(error, OSError)):
+        raise error
+    level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
+    logger.log(level, "a WebSocket could not be opened: %s", error)
+    connection.abort()
+    return Response(status=500)

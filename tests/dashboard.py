@@ -1,0 +1,38 @@
+"""A dashboard that has logstream mounted beside routes of its own; its users say who they are in a header."""
+
+from flask import Flask, Response, request
+
+from logstream import LogStream
+
+
+def authorize(session_name: str | None) -> bool:
+    """Alice may see everything but the secret, Bob may connect, and asking for `broken` is a bug."""
+    user = request.headers.get("X-User")
+    if session_name is None:
+        return user in ("alice", "bob")
+    if session_name == "broken":
+        raise RuntimeError("a bug in the hook")
+    return user == "alice" and session_name != "secret"
+
+
+app = Flask(__name__)
+logs = LogStream(app, authorize=authorize)
+
+
+@app.get("/")
+def index() -> str:
+    """A route of the dashboard's own."""
+    return "the dashboard"
+
+
+@app.post("/close")
+def close() -> Response:
+    """What an app calls that ends."""
+    logs.manager.close()
+    return Response(status=204)
+
+
+@app.get("/healthz")
+def healthz() -> dict[str, int]:
+    """The dashboard's own, of the same name."""
+    return logs.counts()
