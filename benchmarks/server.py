@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -62,6 +63,18 @@ class Server:
     def threads(self) -> int:
         """How many threads the worker has."""
         return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def descriptors(self) -> int:
+        """How many descriptors the worker has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def watches(self) -> int:
+        """How many inotify watches the worker holds."""
+        count = 0
+        for entry in Path(f"/proc/{self.pid}/fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                count += entry.read_text().count("inotify wd:")
+        return count
 
     def memory(self) -> int:
         """The bytes of memory that the worker has in use."""

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from logstream.config import ConfigurationError, Settings, bind_address
+from logstream.malloc import keep_little
 from logstream.metrics import forget_process, prepare_sharing
 
 try:
@@ -18,6 +19,8 @@ try:
     _settings = Settings.load({})
 except ConfigurationError as error:
     sys.exit(f"logstream: {error}")
+
+keep_little()
 
 worker_class = "logstream.gunicorn_worker.Worker"
 workers = 1  # each would follow files for itself, and a completion reaches the one that is told of it

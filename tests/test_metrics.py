@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from logstream import create_app
 
 from .serving import ServerProcess, Starting, wait_until
-from .viewer import Viewer
+from .viewer import ClosedError, Viewer
 
 
 def figure(server: ServerProcess, name: str) -> float:
@@ -64,9 +66,27 @@ def test_a_client_that_does_not_read_is_behind(start: Starting) -> None:
         with server.log("a").open("a") as file:
             file.write("x" * 20_000_000)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 1)
+        assert figure(server, "logstream_start_overs_total") == 0
         stalled.read_until(lambda: len(stalled.texts["a"]) == 20_000_000, 20)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 0)
+        with server.log("a").open("a") as file:
+            file.write("x" * 20_000_000)
+        wait_until(lambda: figure(server, "logstream_clients_behind") == 1)
+        server.log("a").write_text("anew")
+        stalled.read_text("a", "anew", 20)
+        assert figure(server, "logstream_start_overs_total") == 1  # though it was behind
     server.stop()
+
+
+def is_closed(viewer: Viewer) -> bool:
+    """Whether the server has ended a connection on which nothing else is due."""
+    try:
+        viewer.receive(0.3)
+    except TimeoutError:
+        return False
+    except (ClosedError, ConnectionError):
+        return True
+    raise AssertionError("something was due")
 
 
 def test_workers_answer_for_each_other(start: Starting, tmp_path: Path) -> None:
@@ -84,6 +104,9 @@ def test_workers_answer_for_each_other(start: Starting, tmp_path: Path) -> None:
         for _ in range(5):
             wait_until(lambda: figure(server, "logstream_connections") == 9)
             wait_until(lambda: figure(server, "logstream_messages_sent_total") == 9)
+        os.kill(server.pid, signal.SIGKILL)
+        left = sum(not is_closed(viewer) for viewer in viewers)
+        wait_until(lambda: figure(server, "logstream_connections") == left)
     finally:
         for viewer in viewers:
             viewer.close()

@@ -79,7 +79,7 @@ def test_without_inotify_all_still_arrives_in_time(start: Starting, tmp_path: Pa
         viewer.read_until(lambda: viewer.messages[-1]["isComplete"])
     wait_until(lambda: '"connections":0' in server.request("/healthz")[1])
     output = server.stop()
-    lines = [line for line in output.splitlines() if "inotify" in line]
+    lines = [line for line in output.splitlines() if "no inotify watch" in line]
     assert len(lines) == 1
     assert limit.replace("max_inotify", "fs.inotify.max_user") in lines[0]
     assert "Traceback" not in output

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from logstream.feed import Feed
+from logstream.feed import Feed, Meter
 from logstream.logfile import LogFile, Reader
 from logstream.protocol import Message
 from logstream.subscription import CHUNK, End, Increment, Subscription
@@ -16,6 +16,7 @@ class Named:
     """A feed, as far as a subscription looks at it."""
 
     name = "a"
+    meter = Meter()
 
 
 @pytest.fixture
