@@ -1,48 +1,54 @@
-"""`python -m benchmarks [--json] [SCENARIO...]`: run the scenarios and print their figures."""
+"""`python -m benchmarks [SCENARIO...]`: run the scenarios and print their figures."""
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 from collections.abc import Callable, Iterator
 
 from . import scenarios
+from .report import Row, table
+from .servers import NodePeer, Websocketd
 from .soak import soak
 
-_SCENARIOS: dict[str, Callable[[], Iterator[scenarios.Row]]] = {
+_SCENARIOS: dict[str, Callable[[int], Iterator[Row]]] = {
     "latency": scenarios.latency,
-    "sessions": scenarios.sessions,
+    "fanout": scenarios.fanout,
     "bulk": scenarios.bulk,
+    "sessions": scenarios.sessions,
     "stalled": scenarios.stalled,
+    "idle": scenarios.idle,
+    "deflate": scenarios.deflate,
 }
 
 
 def main() -> None:
     """Run what the command line names, or all but the soak."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure a real server.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure real servers, side by side.")
     known = ", ".join([*_SCENARIOS, "soak"])
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"{known} (default: all but soak)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each server is measured (default: 3)")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long to soak (default: 3)")
     arguments = parser.parse_args()
-    runs: dict[str, Callable[[], Iterator[scenarios.Row]]] = {
-        **_SCENARIOS,
-        "soak": functools.partial(soak, arguments.minutes),
-    }
-    if unknown := set(arguments.scenarios) - set(runs):
+    if unknown := set(arguments.scenarios) - {*_SCENARIOS, "soak"}:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
-    results: dict[str, list[scenarios.Row]] = {}
+    left_out = {kind.name: missing for kind in (Websocketd, NodePeer) if (missing := kind.missing())}
+    results: dict[str, list[Row]] = {}
     for name in arguments.scenarios or _SCENARIOS:
+        scenario = soak if name == "soak" else _SCENARIOS[name]
         results[name] = []
         if not arguments.json:
-            print(f"\n{name}: {(soak if name == 'soak' else runs[name]).__doc__}")
-        for row in runs[name]():
+            print(f"{name}: {scenario.__doc__}", flush=True)
+        for row in soak(arguments.minutes) if name == "soak" else _SCENARIOS[name](arguments.rounds):
             results[name].append(row)
-            if not arguments.json:
-                print("   " + "   ".join(f"{key} {value:.4g}" for key, value in row.items()), flush=True)
+        if not arguments.json:
+            print(table(results[name]), flush=True)
     if arguments.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps({"left out": left_out, **results}, indent=2))
+    else:
+        for name, missing in left_out.items():
+            print(f"left out: {name}, which is not installed ({missing})")
 
 
 if __name__ == "__main__":

@@ -5,28 +5,30 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
-import selectors
+import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-_STAMP = re.compile(rb"@(\d+)@")  # when a line was written, in nanoseconds of the monotonic clock
+_OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+
+
+_buffer = bytearray(1 << 18)  # read into by all, so that a small read costs no large allocation
 
 
 class Client:
     """One WebSocket connection."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, deflate: bool = False, delays: list[float] | None = None) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port))
         self.received = 0  # bytes since the handshake
-        self.delays: list[float] = []  # from a line's write to its arrival, in seconds
+        self.delays = [] if delays is None else delays  # from a line's write to its arrival, in seconds; may be shared
         self._rest = b""
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall(
             (
                 f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+                f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{_OFFER if deflate else ''}\r\n"
             ).encode()
         )
         answer = b""
@@ -41,32 +43,35 @@ class Client:
         self.sock.sendall(header + b"\0\0\0\0" + payload)
 
     def read(self) -> None:
-        """Read what is there, and note how long its stamped lines took."""
-        data = self.sock.recv(1 << 18)
+        """Read what is there, and note how long its stamped lines took: a stamp is nanoseconds between two @."""
+        size = self.sock.recv_into(_buffer)
         now = time.monotonic_ns()
-        if not data:
+        if not size:
             raise ConnectionError("the server has closed the connection")
-        self.received += len(data)
-        data = self._rest + data
-        end = 0
-        for found in _STAMP.finditer(data):
-            self.delays.append((now - int(found[1])) / 1e9)
-            end = found.end()
-        self._rest = data[max(end, len(data) - 32) :]  # a read may cut a stamp
+        self.received += size
+        parts = (self._rest + _buffer[:size]).split(b"@")
+        for stamp in parts[1:-1:2]:
+            self.delays.append((now - int(stamp)) / 1e9)
+        # A read may cut a stamp.
+        self._rest = b"@" + parts[-1] if len(parts) % 2 == 0 else b""
 
     def close(self) -> None:
         """End the connection without a word."""
         self.sock.close()
 
 
-def read_until(clients: list[Client], done: Callable[[], bool], timeout: float = 60.0) -> None:
+def read_until(clients: Sequence[Client], done: Callable[[], bool], timeout: float = 60.0) -> None:
     """Read from all clients until `done()`; raises TimeoutError where nothing arrives for so many seconds."""
-    with selectors.DefaultSelector() as selector:
-        for client in clients:
-            selector.register(client.sock, selectors.EVENT_READ, client)
+    poll = select.epoll()
+    by_number = {client.sock.fileno(): client for client in clients}
+    for number in by_number:
+        poll.register(number, select.EPOLLIN)
+    try:
         while not done():
-            ready = selector.select(timeout)
+            ready = poll.poll(timeout)
             if not ready:
                 raise TimeoutError(f"nothing arrived for {timeout} s")
-            for key, _ in ready:
-                key.data.read()
+            for number, _ in ready:
+                by_number[number].read()
+    finally:
+        poll.close()

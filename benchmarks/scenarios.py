@@ -1,4 +1,4 @@
-"""What is measured: each scenario starts servers of its own and returns a row of figures for each case."""
+"""What is measured: each scenario starts servers of its own, in turn, and returns rows of medians and of ratios."""
 
 from __future__ import annotations
 
@@ -6,108 +6,276 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .client import Client, read_until
-from .server import Server
-
-Row = dict[str, float]
+from .report import Row, medians, quantiles
+from .servers import BareLoop, Logstream, NodePeer, Server, Websocketd
 
 _MB = 1 << 20
 _WRITER = Path(__file__).with_name("writer.py")
 _LINE = "größer als nötig: a line of a log, as long as such a line is, 日本語 😀\n"
 
+Measure = Callable[[Server], Row]
 
-def latency() -> Iterator[Row]:
-    """From write to arrival: one session, 50 lines a second, all clients"""
-    for count in (1, 200):
-        with Server() as server, _subscribed(server, ["log"] * count) as clients:
+
+def latency(rounds: int) -> Iterator[Row]:
+    """From write to arrival: one session, 50 lines a second"""
+    for count in (1, 200, 500):
+
+        def measure(server: Server, count: int = count) -> Row:
+            with _following(server, ["log"] * count) as clients:
+                delays = clients[0].delays
+                with _writing(server, ["log"], rate=50, lines=150):
+                    read_until(clients, lambda: len(delays) >= 150 * count)
+            return {"clients": count} | quantiles(delays)
+
+        found = yield from _compare([Logstream, Websocketd, NodePeer], measure, rounds)
+        yield from _ratios(found, ["p50 ms", "p99 ms"], {"clients": count})
+
+
+def fanout(rounds: int) -> Iterator[Row]:
+    """Server CPU for a delivered line: 200 clients, 50 lines a second"""
+
+    def measure(server: Server) -> Row:
+        with _following(server, ["log"] * 200) as clients:
+            delays = clients[0].delays
             cpu = server.cpu()
-            with _writing(server, ["log"], rate=50, lines=400):
-                read_until(clients, lambda: all(len(client.delays) >= 400 for client in clients))
+            with _writing(server, ["log"], rate=50, lines=250):
+                read_until(clients, lambda: len(delays) >= 250 * 200)
             cpu = server.cpu() - cpu
-            delays = _delays(clients)
-            yield {"clients": count} | _quantiles(delays) | {"server CPU µs a delivery": cpu / len(delays) * 1e6}
+        return {"CPU µs a line": cpu / len(delays) * 1e6} | quantiles(delays)
+
+    found = yield from _compare([Logstream, BareLoop, Websocketd, NodePeer], measure, rounds)
+    yield from _ratios(found, ["CPU µs a line"])
 
 
-def sessions() -> Iterator[Row]:
-    """Many sessions watched: 600 lines a second in all, four connections"""
-    for count in (2, 800):
-        names = [f"session-{number}" for number in range(count)]
-        with Server() as server, _subscribed(server, names, connections=4) as clients:
+def bulk(rounds: int) -> Iterator[Row]:
+    """First load of a 100 MB log that is not ASCII, by one client and by ten at once"""
+    for count in (1, 10):
+
+        def measure(server: Server, count: int = count) -> Row:
+            return {"clients": count} | _load(server, count)
+
+        found = yield from _compare([Logstream, NodePeer], measure, rounds)
+        yield from _ratios(found, ["MB/s each", "first byte ms", "CPU s", "memory up MB"], {"clients": count})
+        if count == 1:
+            one = found[Logstream.name]
+        else:
+            ten = found[Logstream.name]
+            yield {"logstream": "10 clients against 1", "CPU ratio": float(ten["CPU s"]) / float(one["CPU s"])}
+
+
+def sessions(rounds: int) -> Iterator[Row]:
+    """Many sessions: 600 lines a second in all, to four connections"""
+
+    def measure(server: Server, watched: int) -> Row:
+        names = [f"session-{number}" for number in range(watched)]
+        with _following(server, names, connections=min(watched, 4)) as clients:
+            delays = clients[0].delays
             cpu = server.cpu()
-            with _writing(server, names, rate=600, lines=6000):
-                read_until(clients, lambda: len(_delays(clients)) >= 6000)
+            with _writing(server, names, rate=600, lines=3000):
+                read_until(clients, lambda: len(delays) >= 3000)
             cpu = server.cpu() - cpu
-            yield (
-                {"sessions": count}
-                | _quantiles(_delays(clients))
-                | {
-                    "server CPU s": cpu,
-                    "threads": server.threads(),
-                }
-            )
+            return {"sessions": f"{watched}", "server CPU s": cpu, "threads": server.threads()} | quantiles(delays)
+
+    results: dict[str, list[Row]] = {"2": [], "800": [], "1 quiet": [], "1 beside 799": []}
+    for _ in range(rounds):
+        for watched in (2, 800):
+            with Logstream() as server:
+                results[f"{watched}"].append(measure(server, watched))
+        with Logstream() as server:
+            results["1 beside 799"].append({"sessions": "1 beside 799 unwatched"} | _beside(server, 799))
+        with Logstream() as server:
+            results["1 quiet"].append({"sessions": "1 alone"} | _beside(server, 0))
+    found = {label: medians(rows) for label, rows in results.items()}
+    yield from found.values()
+    two, many = found["2"], found["800"]
+    yield {
+        "logstream": "800 sessions against 2",
+        "CPU ratio": float(many["server CPU s"]) / float(two["server CPU s"]),
+        "p99 ratio": float(many["p99 ms"]) / float(two["p99 ms"]),
+    }
 
 
-def bulk() -> Iterator[Row]:
-    """First load of a large log that is not ASCII, beside another session with 50 lines a second"""
-    for size in (100 * _MB, 600 * _MB):
-        with Server() as server, _subscribed(server, ["small"]) as others:
-            _fill(server.log("large"), size)
-            loader = Client(server.port)
-            server.reset_peak_memory()
-            memory = server.memory()
-            with _writing(server, ["small"], rate=50, lines=1000) as writer, contextlib.closing(loader):
-                begin = time.monotonic()
-                loader.subscribe("large")
-                read_until([loader], lambda: loader.received > 0)
-                first = time.monotonic() - begin
-                read_until([loader, *others], lambda: loader.received >= size)
-                took = time.monotonic() - begin
-                memory = server.peak_memory() - memory
-                writer.terminate()
-            yield {
-                "MB": size / _MB,
-                "first text ms": first * 1e3,
-                "MB a second": size / _MB / took,
-                "memory up MB": memory / _MB,
-                "other session's max ms": max(_delays(others)) * 1e3,
-            }
+def _beside(server: Server, unwatched: int) -> Row:
+    """The server's CPU for one watched session that is quiet, beside others that are written to and not watched."""
+    names = [f"session-{number}" for number in range(unwatched)]
+    for name in names:
+        server.log(name).touch()
+    with _following(server, ["log"]):
+        cpu = server.cpu()
+        if names:
+            with _writing(server, names, rate=600, lines=3000) as writer:
+                writer.wait()
+        else:
+            time.sleep(5.0)
+        return {"server CPU s": server.cpu() - cpu}
 
 
-def stalled() -> Iterator[Row]:
-    """8 clients that have stopped reading, 48 MB written past them, and 4 that go on reading another session"""
+def stalled(rounds: int) -> Iterator[Row]:
+    """4 clients of one session, beside 8 of another that have stopped reading, 48 MB written past them"""
     size = 48 * _MB
-    with Server() as server, _subscribed(server, ["small"] * 4) as others, _subscribed(server, ["large"] * 8) as idle:
-        for busy in (False, True):
-            for client in others:
-                client.delays.clear()
-            server.reset_peak_memory()
-            memory = server.memory()
-            with contextlib.ExitStack() as stack:
-                if busy:
-                    stack.enter_context(_writing(server, ["large"], rate=100, lines=480, size=size // 480))
-                stack.enter_context(_writing(server, ["small"], rate=100, lines=480))
-                read_until(others, lambda: all(len(client.delays) >= 480 for client in others))
-            memory = server.peak_memory() - memory
-            yield {"stalled clients": 8 * busy} | _quantiles(_delays(others)) | {"memory up MB": memory / _MB}
+    calm: list[Row] = []
+    busy: list[Row] = []
+    for _ in range(rounds):
+        with (
+            Logstream() as server,
+            _following(server, ["small"] * 4) as others,
+            _following(server, ["large"] * 8) as idle,
+        ):
+            delays = others[0].delays
+            for rows in (calm, busy):
+                delays.clear()
+                server.reset_peak_memory()
+                memory = server.memory()
+                with contextlib.ExitStack() as stack:
+                    if rows is busy:
+                        stack.enter_context(_writing(server, ["large"], rate=100, lines=300, size=size // 300))
+                    stack.enter_context(_writing(server, ["small"], rate=100, lines=300))
+                    read_until(others, lambda: len(delays) >= 4 * 300)
+                memory = server.peak_memory() - memory
+                rows.append(
+                    {"stalled clients": 8 * (rows is busy)} | quantiles(delays) | {"memory up MB": memory / _MB}
+                )
+            begin = time.monotonic()
+            read_until(idle, lambda: all(client.received >= size for client in idle))
+            busy[-1]["all woken after s"] = time.monotonic() - begin
+    found = medians(calm), medians(busy)
+    yield from found
+    yield {"logstream": "8 stalled against none", "p99 ratio": float(found[1]["p99 ms"]) / float(found[0]["p99 ms"])}
+
+
+def idle(rounds: int) -> Iterator[Row]:
+    """500 clients of one session in which nothing happens, for 5 seconds"""
+    count = 500
+
+    def measure(server: Server) -> Row:
+        memory = server.memory()
+        with _following(server, ["log"] * count):
+            cpu = server.cpu()
+            time.sleep(5.0)
+            cpu = server.cpu() - cpu
+            memory = server.memory() - memory
+        return {"clients": count, "% of a core": cpu / 5.0 * 100, "KB a client": memory / count / 1024}
+
+    found = yield from _compare([Logstream, NodePeer], measure, rounds)
+    yield from _ratios(found, ["KB a client"])
+
+
+def deflate(rounds: int) -> Iterator[Row]:
+    """Clients that offer permessage-deflate, as all browsers do, and clients that do not"""
+    lines: dict[bool, list[Row]] = {False: [], True: []}
+    loads: dict[bool, list[Row]] = {False: [], True: []}
+    for _ in range(rounds):
+        for offered in (False, True):
+            label = {"deflate": "offered" if offered else "not offered"}
+            with Logstream() as server, _following(server, ["log"] * 200, offered=offered) as clients:
+                delays = clients[0].delays
+                cpu = server.cpu()
+                with _writing(server, ["log"], rate=50, lines=250):
+                    read_until(clients, lambda: len(delays) >= 250 * 200)
+                cpu = server.cpu() - cpu
+                lines[offered].append(label | {"CPU µs a line": cpu / len(delays) * 1e6} | quantiles(delays))
+            with Logstream() as server:
+                loads[offered].append(label | _load(server, 1, offered=offered))
+    found = {offered: medians(rows) for offered, rows in lines.items()}
+    loaded = {offered: medians(rows) for offered, rows in loads.items()}
+    yield from found.values()
+    yield from loaded.values()
+    yield {
+        "logstream": "offered against not",
+        "CPU ratio": float(found[True]["CPU µs a line"]) / float(found[False]["CPU µs a line"]),
+        "wire bytes of a load": float(loaded[True]["MB on the wire"]) / float(loaded[False]["MB on the wire"]),
+    }
+
+
+def _load(server: Server, count: int, offered: bool = False) -> Row:
+    """Load a 100 MB log with so many clients at once, up to a last line that is written when all are there."""
+    size = 100 * _MB
+    _fill(server.log("large"), size)
+    with server.log("large").open("ab") as file:
+        file.write(b"@1@\n")  # the last line: any number is a stamp
+    with contextlib.ExitStack() as stack:
+        delays: list[float] = []
+        clients = [
+            stack.enter_context(contextlib.closing(Client(server.port, deflate=offered, delays=delays)))
+            for _ in range(count)
+        ]
+        time.sleep(0.3)
+        server.reset_peak_memory()
+        memory, cpu = server.memory(), server.cpu()
         begin = time.monotonic()
-        read_until(idle, lambda: all(client.received >= size for client in idle))
-        yield {"woken clients": 8, "MB each": idle[0].received / _MB, "all of it after s": time.monotonic() - begin}
+        for client in clients:
+            client.subscribe("large")
+        read_until(clients, lambda: any(client.received for client in clients))
+        first = time.monotonic() - begin
+        if offered:  # what is compressed shows no stamp
+            _read_until_quiet(clients)
+            took = time.monotonic() - begin - 1.0
+        else:
+            read_until(clients, lambda: len(delays) >= count)
+            took = time.monotonic() - begin
+        return {
+            "MB/s each": size / _MB / took,
+            "first byte ms": first * 1e3,
+            "CPU s": server.cpu() - cpu,
+            "memory up MB": (server.peak_memory() - memory) / _MB,
+            "MB on the wire": sum(client.received for client in clients) / count / _MB,
+        }
+
+
+def _read_until_quiet(clients: Sequence[Client]) -> None:
+    try:
+        read_until(clients, lambda: False, timeout=1.0)
+    except TimeoutError:
+        pass
+
+
+def _compare(kinds: Sequence[type[Server]], measure: Measure, rounds: int) -> Generator[Row, None, dict[str, Row]]:
+    """Measure servers in turn, so that what disturbs the machine disturbs all; yields and returns their medians."""
+    there = [kind for kind in kinds if kind.missing() is None]
+    results: dict[str, list[Row]] = {kind.name: [] for kind in there}
+    for _ in range(rounds):
+        for kind in there:
+            with kind() as server:
+                results[kind.name].append({"server": kind.name} | measure(server))
+    found = {name: medians(rows) for name, rows in results.items()}
+    yield from found.values()
+    return found
+
+
+def _ratios(found: dict[str, Row], keys: Sequence[str], label: Row | None = None) -> Iterator[Row]:
+    """How ours compares with each other server."""
+    ours = found[Logstream.name]
+    for name, theirs in found.items():
+        if name != Logstream.name:
+            ratios = {f"{key} ratio": float(ours[key]) / float(theirs[key]) for key in keys}
+            yield {"logstream": f"against {name}"} | (label or {}) | ratios
 
 
 @contextlib.contextmanager
-def _subscribed(server: Server, names: list[str], connections: int | None = None) -> Iterator[list[Client]]:
+def _following(
+    server: Server, names: Sequence[str], connections: int | None = None, offered: bool = False
+) -> Iterator[list[Client]]:
     """Clients that follow empty logs: one for each name, or so many that share the names among them."""
+    delays: list[float] = []
     with contextlib.ExitStack() as stack:
         count = connections or len(names)
-        clients = [stack.enter_context(contextlib.closing(Client(server.port))) for _ in range(count)]
-        for number, name in enumerate(names):
+        clients = [stack.enter_context(contextlib.closing(Client(server.port, offered, delays))) for _ in range(count)]
+        for name in set(names):
             server.log(name).touch()
-            clients[number % count].subscribe(name)
-        read_until(clients, lambda: all(client.received for client in clients))
-        time.sleep(1.0)  # until the machine is calm
+        if server.speaks_protocol:
+            for number, name in enumerate(names):
+                clients[number % count].subscribe(name)
+            read_until(clients, lambda: all(client.received for client in clients))
+        time.sleep(1.0)  # until all is calm
+        # Warm: some lines that do not count.
+        if not server.speaks_protocol or names[0] == "log":
+            with _writing(server, ["log"], rate=20, lines=10):
+                read_until(clients, lambda: len(delays) >= 10 * count)
+        delays.clear()
         yield clients
 
 
@@ -127,12 +295,3 @@ def _fill(path: Path, size: int) -> None:
     with path.open("wb") as file:
         while file.tell() < size:
             file.write(block)
-
-
-def _delays(clients: list[Client]) -> list[float]:
-    return [delay for client in clients for delay in client.delays]
-
-
-def _quantiles(delays: list[float]) -> Row:
-    ordered = sorted(delays)
-    return {f"p{percent} ms": ordered[len(ordered) * percent // 100] * 1e3 for percent in (50, 99)}

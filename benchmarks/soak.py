@@ -12,9 +12,8 @@ import time
 from collections.abc import Iterator
 
 from .client import Client, read_until
-from .server import Server
-
-Row = dict[str, float]
+from .report import Row
+from .servers import Logstream, Server
 
 _SESSIONS = 20
 _LARGE = 20 << 20  # bytes of the log that is left in the middle of its load
@@ -23,7 +22,7 @@ _REPORTS = 10
 
 def soak(minutes: float = 3.0) -> Iterator[Row]:
     """Clients that come and go and files that rotate, for some minutes: what the server holds, now and then"""
-    with Server() as server, contextlib.ExitStack() as stack:
+    with Logstream() as server, contextlib.ExitStack() as stack:
         server.log("large").write_bytes(b"x" * _LARGE)
         for number in range(_SESSIONS):
             server.log(f"{number}").touch()

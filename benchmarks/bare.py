@@ -1,0 +1,65 @@
+"""A process that sends what a file grew by to all who are connected: `bare.py PORT FILE`.
+
+It does no more than the kernel asks for: no session, no encoding, one thread. Its clients must keep up.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import socket
+import sys
+
+from watchdog.observers.inotify_c import InotifyConstants, InotifyFD, Mask
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class _Loop:
+    def __init__(self, path: str) -> None:
+        self.sockets: list[socket.socket] = []
+        self._file = os.open(path, os.O_RDONLY)
+        self._offset = 0
+
+    def on_event(self, _event: object) -> None:
+        data = os.pread(self._file, 65536, self._offset)
+        self._offset += len(data)
+        if data:
+            frame = b"\x81\x7e" + len(data).to_bytes(2) + data
+            for sock in self.sockets:
+                sock.send(frame)
+
+    def on_watch_deleted(self, _wd: object) -> None:
+        pass
+
+    def on_queue_overflow(self) -> None:
+        pass
+
+
+def main() -> None:
+    """Accept, shake hands, and let watchdog's thread send."""
+    loop = _Loop(sys.argv[2])
+    inotify = InotifyFD()
+    inotify.start()
+    inotify.add_callback(sys.argv[2].encode(), Mask(InotifyConstants.IN_MODIFY), loop, 1)  # type: ignore[arg-type]
+    with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=600) as listener:
+        while True:
+            sock, _ = listener.accept()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            request = b""
+            while not request.endswith(b"\r\n\r\n"):
+                if not (data := sock.recv(4096)):
+                    break
+                request += data
+            else:
+                key = request.lower().partition(b"sec-websocket-key: ")[2].partition(b"\r\n")[0]
+                key = request[request.lower().index(key) :][: len(key)]
+                accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
+                head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                sock.sendall(head + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+                loop.sockets.append(sock)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Figures of several rounds, and how they are shown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+Row = dict[str, "str | float"]
+
+
+def medians(rounds: Sequence[Row]) -> Row:
+    """For each figure its median over the rounds; what is no figure is the same in all."""
+    return {
+        key: value if isinstance(value, str) else statistics.median(float(row[key]) for row in rounds)
+        for key, value in rounds[0].items()
+    }
+
+
+def quantiles(delays: Iterable[float]) -> dict[str, float]:
+    """The median and the 99th percentile of delays in seconds, in milliseconds."""
+    ordered = sorted(delays)
+    return {f"p{percent} ms": ordered[len(ordered) * percent // 100] * 1e3 for percent in (50, 99)}
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows as aligned text, with a heading wherever the columns change."""
+    lines: list[str] = []
+    start = 0
+    while start < len(rows):
+        keys = list(rows[start])
+        end = start
+        while end < len(rows) and list(rows[end]) == keys:
+            end += 1
+        cells = [keys] + [[_format(row[key]) for key in keys] for row in rows[start:end]]
+        widths = [max(len(line[column]) for line in cells) for column in range(len(keys))]
+        for line in cells:
+            lines.append("   " + "   ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+        lines.append("")
+        start = end
+    return "\n".join(lines)
+
+
+def _format(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"

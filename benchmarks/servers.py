@@ -1,0 +1,201 @@
+"""The servers under measurement, each a subprocess on a free port, and what the kernel says that they use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_NODE_PEER = Path(__file__).parent / "peers" / "node-chokidar"
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A process that serves the logs of a directory of its own. A context manager."""
+
+    name = ""
+    speaks_protocol = True  # or else follows the session "log" for whoever connects
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """How to install what it needs, where that is not there."""
+        return None
+
+    def command(self) -> Sequence[str]:
+        """What runs it."""
+        raise NotImplementedError
+
+    def environment(self) -> dict[str, str]:
+        """What it is told by variables."""
+        return {}
+
+    def __enter__(self) -> Server:
+        self._temporary = tempfile.TemporaryDirectory(prefix="logstream-benchmark-")
+        self.directory = Path(self._temporary.name) / "sessions"
+        self.directory.mkdir()
+        self.log("log").touch()
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        self._output = Path(self._temporary.name) / "server.log"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                self.command(),
+                cwd=_ROOT,
+                env=os.environ | self.environment(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # so that its children can be found, and end with it
+            )
+        self._await_start()
+        self.pid = self.find_worker()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+        self._temporary.cleanup()
+
+    def find_worker(self) -> int:
+        """The process that does the work."""
+        return self._process.pid
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"{self.name} did not start:\n{self._output.read_text()}")
+
+    def log(self, session: str) -> Path:
+        """The path of a session's log."""
+        return self.directory / f"{session}.out"
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used, with its children."""
+        return sum(_cpu(pid) for pid in _session(self._process.pid))
+
+    def threads(self) -> int:
+        """How many threads the worker has."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    def descriptors(self) -> int:
+        """How many descriptors the worker has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def watches(self) -> int:
+        """How many inotify watches the worker holds."""
+        count = 0
+        for entry in Path(f"/proc/{self.pid}/fdinfo").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                count += entry.read_text().count("inotify wd:")
+        return count
+
+    def memory(self) -> int:
+        """The bytes of memory that the worker has in use."""
+        return self._status("VmRSS")
+
+    def peak_memory(self) -> int:
+        """The most memory in bytes that the worker has had in use since the last reset."""
+        return self._status("VmHWM")
+
+    def reset_peak_memory(self) -> None:
+        """Begin a new measurement of the peak."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status(self, key: str) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE)
+        assert found, key
+        return int(found[1]) * 1024
+
+
+class Logstream(Server):
+    """Ours, under gunicorn as the Procfile has it."""
+
+    name = "logstream"
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "wsgi:app"]
+
+    def environment(self) -> dict[str, str]:
+        return {"LOGSTREAM_DIRECTORY": str(self.directory), "LOGSTREAM_BIND": f"127.0.0.1:{self.port}"}
+
+    def find_worker(self) -> int:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if found := re.search(r"Booting worker with pid: (\d+)", self._output.read_text()):
+                return int(found[1])
+            time.sleep(0.02)
+        raise RuntimeError(self._output.read_text())
+
+
+class NodePeer(Server):
+    """The same protocol on Node, with ws and chokidar."""
+
+    name = "node"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        if shutil.which("node") and (_NODE_PEER / "node_modules").is_dir():
+            return None
+        return "npm install --prefix benchmarks/peers/node-chokidar"
+
+    def command(self) -> Sequence[str]:
+        return ["node", str(_NODE_PEER / "server.mjs")]
+
+    def environment(self) -> dict[str, str]:
+        return {"LOG_DIR": str(self.directory), "PORT": str(self.port)}
+
+
+class Websocketd(Server):
+    """websocketd with a `tail -F` for every viewer: one message for each line."""
+
+    name = "websocketd"
+    speaks_protocol = False
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return None if shutil.which("websocketd") else "apt-get install websocketd"
+
+    def command(self) -> Sequence[str]:
+        options = [f"--port={self.port}", "--address=127.0.0.1", "--loglevel=error"]
+        return ["websocketd", *options, "tail", "-n", "+1", "-F", str(self.log("log"))]
+
+
+class BareLoop(Server):
+    """The limit: a loop that sends a frame that is ready to as many sockets as there are, and does nothing else."""
+
+    name = "bare loop"
+    speaks_protocol = False
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, str(Path(__file__).with_name("bare.py")), str(self.port), str(self.log("log"))]
+
+
+def _session(leader: int) -> Iterator[int]:
+    """The processes of a session, by its leader."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(int(entry.name)) == leader:
+                    yield int(entry.name)
+
+
+def _cpu(pid: int) -> float:
+    """A process's CPU seconds, and those of its children that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return sum(map(int, fields[11:15])) / _TICKS
