@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-Row = dict[str, "str | float"]
+Row = dict[str, Any]
 
 
 def medians(rounds: Sequence[Row]) -> Row:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from .protocol import close_frame
+from .protocol import DEFLATE_FROM, Message, close_frame
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _LINGER = 1.0  # seconds that a client has to close its end after us
 _MOMENT = 0.2  # seconds in which a thread that is not blocked is done with its frame
 _UNSENT = 256 * 1024  # bytes that may wait in the kernel: more of a backlog stays in the file
 
-_TEXT = (b"\x81",)  # a whole text frame's first byte
+_DONTWAIT = int(socket.MSG_DONTWAIT)
 _PING = b"\x89\x00"
 _CONTROL = 0x88  # what all final control frames have in common; alone, it is a close frame's first byte
 
@@ -32,82 +32,69 @@ _CONTROL = 0x88  # what all final control frames have in common; alone, it is a 
 class Connection:
     """One client's socket. All methods may be called from any thread, except where they say otherwise."""
 
-    def __init__(self, sock: socket.socket, ping_interval: float, stall_timeout: float) -> None:
+    __slots__ = (  # a send to many touches each of them
+        *("_blocked", "_deflates", "_ping_interval", "_rest", "_send_lock", "_sending", "_sock", "_stall_timeout"),
+        *("before_reading", "bytes_sent", "messages_sent"),
+    )
+
+    def __init__(
+        self, sock: socket.socket, ping_interval: float, stall_timeout: float, *, deflates: bool = False
+    ) -> None:
         """Take charge of what is sent on a connected socket, which the web server still owns and closes.
 
         After `ping_interval` seconds of silence a client is asked whether it is there, and has as long to answer.
         One that takes nothing for `stall_timeout` seconds, while there is something for it, is given up.
+        `deflates` tells that the client can read compressed messages.
         """
         self._sock = sock
         self._ping_interval = ping_interval
         self._stall_timeout = stall_timeout
+        self._deflates = deflates
         with contextlib.suppress(OSError):  # not TCP, or gone already
             # Or the second small frame of a burst waits for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
-        # Serialises every byte that goes out, and guards _rest. The one lock that is held while blocking,
-        # so what must not block only tries it.
+        # Serialises every byte that goes out, and guards _rest and both counts. The one lock that is held while
+        # blocking, so what must not block only tries it.
         self._send_lock = threading.Lock()
-        self._rest = b""  # the end of a frame of which a non-blocking write took the beginning
-        self._sending = True  # until a close frame is out or the socket is dead; anybody may end it
-        self._closed = False  # nothing more is to be read either
-        self._blocked = False  # a thread that holds the lock waits for the client
-        self._progress = time.monotonic()  # when the client last took a byte
-        self._pinged: float | None = None  # when it was asked whether it is there, if it has not answered
+        self._rest: bytes | memoryview = b""  # the end of a frame of which a non-blocking write took the beginning
         self.messages_sent = 0
         self.bytes_sent = 0
-        self._may_read = threading.Event()  # the route is ready for what is read
-        self._is_crowded: Callable[[], bool] = lambda: False
-        self._on_end: Callable[[], object] = lambda: None
+        self._sending = True  # until a close frame is out or the socket is dead; anybody may end it
+        # Called by the thread that reads, whenever it is about to.
+        self.before_reading: Callable[[], object] = lambda: None
+        self._blocked = False  # a thread that holds the lock waits for the client
 
     @property
     def used(self) -> bool:
         """Whether anything was sent on it."""
         return self.bytes_sent > 0
 
-    def begin(self, on_end: Callable[[], object], is_crowded: Callable[[], bool]) -> None:
-        """Let the reading begin. `on_end()` is called when it has ended, or is about to.
+    def send_message(self, message: Message) -> None:
+        """Send a message, blocking as `send` does."""
+        large = self._deflates and len(message.frame) >= DEFLATE_FROM
+        self.send(message.deflated_frame() if large else message.frame, messages=1)
 
-        While `is_crowded()`, nothing more is read until `read_on` says that this may have changed.
+    def offer_message(self, message: Message) -> bool:
+        """Send a message if that can be done now, and return whether it was. Never blocks.
+
+        One that is to be compressed is left to `send_message`. The end of a frame that fits only in part is
+        kept and sent before anything else.
         """
-        self._on_end = on_end
-        self._is_crowded = is_crowded
-        self._may_read.set()
-
-    def read_on(self) -> None:
-        """Have the client read again if it is not crowded any more. For the route's thread."""
-        if not self._may_read.is_set() and not self._is_crowded():
-            self._may_read.set()
-
-    def send(self, data: bytes) -> None:
-        """Send whole frames, blocking until the kernel has taken them.
-
-        Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for too long.
-        """
-        with self._send_lock:
-            self._check_sending()
-            self._write(self._rest)
-            self._rest = b""
-            self._write(data)
-            self._count(data)
-            self._note_close(data)
-
-    def offer(self, data: bytes) -> bool:
-        """Send one whole frame if that can be done now, and return whether it was.
-
-        Never blocks. The end of a frame that fits only in part is kept and sent before anything else.
-        """
-        if not self._send_lock.acquire(blocking=False):
+        frame = message.frame
+        if len(frame) >= DEFLATE_FROM and self._deflates:
+            return False
+        if not self._send_lock.acquire(False):
             return False
         try:
             if not self._sending or (self._rest and not self._flush()):
                 return False
-            sent = self._sock.send(data, socket.MSG_DONTWAIT)
-            self._progress = time.monotonic()
-            self._count(data)
-            if sent == len(data):
+            sent = self._sock.send(frame, _DONTWAIT)
+            self.bytes_sent += sent
+            self.messages_sent += 1
+            if sent == len(frame):
                 return True
-            self._rest = data[sent:]
+            self._rest = memoryview(frame)[sent:]
         except OSError:  # full, or dead: the next blocking send tells
             return False
         finally:
@@ -117,6 +104,19 @@ class Connection:
         except RuntimeError:  # no thread to be had, and half a frame cannot be taken back
             self.abort()
         return True
+
+    def send(self, data: bytes, *, messages: int = 0) -> None:
+        """Send whole frames, blocking until the kernel has taken them; `messages` of them count as messages.
+
+        Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for too long.
+        """
+        with self._send_lock:
+            self._check_sending()
+            self._write(self._rest)
+            self._rest = b""
+            self._write(data)
+            self._note_close(data)
+            self.messages_sent += messages
 
     def shut(self, code: int, reason: str = "") -> None:
         """Close the WebSocket with a status code, without waiting for the client.
@@ -128,7 +128,7 @@ class Connection:
             return
         try:
             if not self._rest and self._sending:
-                self._sock.send(close_frame(code, reason), socket.MSG_DONTWAIT)
+                self._sock.send(close_frame(code, reason), _DONTWAIT)
         except OSError:
             pass  # there is no room for it, or nobody to read it
         finally:
@@ -151,9 +151,7 @@ class Connection:
     def abort(self) -> None:
         """End the connection at once. Whoever blocks on it is woken."""
         self._sending = False
-        self._closed = True
         self._shutdown(socket.SHUT_RDWR)
-        self._may_read.set()
 
     # What simple-websocket uses, beside `send`.
 
@@ -162,21 +160,15 @@ class Connection:
 
         A silent client is pinged. It is gone if it then neither says nor takes anything.
         """
-        self._may_read.wait()
-        if self._is_crowded():
-            self._may_read.clear()
-            if self._is_crowded() and not self._closed:
-                self._may_read.wait()
-        if self._closed:
-            return b""
+        self.before_reading()
+        pinged: int | None = None  # what had been sent when it was asked whether it is there
         while not _wait(self._sock, select.POLLIN, self._ping_interval):
-            if self._pinged is not None and self._progress <= self._pinged:
+            if pinged is not None and self.bytes_sent == pinged:
                 logger.debug("a client has not answered for %g seconds", self._ping_interval)
                 self.abort()
                 return b""
-            if self.offer(_PING):
-                self._pinged = self._progress
-        self._pinged = None
+            if self._ping():
+                pinged = self.bytes_sent
         return self._sock.recv(size)
 
     def fileno(self) -> int:
@@ -186,10 +178,21 @@ class Connection:
     def close(self) -> None:
         """Send nothing more. The socket itself is closed by the web server, whose it is."""
         self._sending = False
-        self._closed = True
         self._shutdown(socket.SHUT_WR)
-        self._may_read.set()
-        self._on_end()
+
+    def _ping(self) -> bool:
+        """Ask the client whether it is there, if that can be done now."""
+        if not self._send_lock.acquire(False):
+            return False
+        try:
+            if not self._sending or self._rest:
+                return False
+            self.bytes_sent += self._sock.send(_PING, _DONTWAIT)
+            return True
+        except OSError:
+            return False
+        finally:
+            self._send_lock.release()
 
     # What follows, up to _send_rest, is called with the send lock held.
 
@@ -197,11 +200,11 @@ class Connection:
         if not self._sending:
             raise BrokenPipeError("the connection is closed")
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view:
             try:
-                sent = self._sock.send(view, socket.MSG_DONTWAIT)
+                sent = self._sock.send(view, _DONTWAIT)
             except BlockingIOError:
                 self._blocked = True
                 if not _wait(self._sock, select.POLLOUT, self._stall_timeout):
@@ -213,21 +216,18 @@ class Connection:
                 raise
             else:
                 view = view[sent:]
-                self._progress = time.monotonic()
+                self.bytes_sent += sent
 
     def _flush(self) -> bool:
         """Send what is left of the last frame without blocking; whether that was all."""
-        sent = self._sock.send(self._rest, socket.MSG_DONTWAIT)
+        sent = self._sock.send(self._rest, _DONTWAIT)
         self._rest = self._rest[sent:]
+        self.bytes_sent += sent
         return not self._rest
 
     def _give_up(self) -> NoReturn:
         self.abort()
         raise TimeoutError(f"the client has taken nothing for {self._stall_timeout:g} seconds")
-
-    def _count(self, data: bytes) -> None:
-        self.messages_sent += data[:1] in _TEXT
-        self.bytes_sent += len(data)
 
     def _note_close(self, data: bytes) -> None:
         """Let nothing follow a close frame, which may stand behind a pong: simple-websocket writes control frames."""

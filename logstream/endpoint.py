@@ -6,13 +6,12 @@ import logging
 import resource
 import ssl
 import threading
-from collections.abc import Hashable
-from typing import cast
+from typing import Any, cast
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from flask_sock import Sock
-from simple_websocket import ConnectionClosed, Server
 from simple_websocket import ConnectionError as HandshakeError
+from simple_websocket import Server
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 from wsproto.frame_protocol import CloseReason
@@ -21,9 +20,9 @@ from wsproto.utilities import ProtocolError as WebSocketProtocolError
 from .access import Access, Refusal
 from .config import Settings
 from .connection import Connection
-from .manager import LogStreamManager
+from .manager import LogStreamManager, Offer, Send
 from .metrics import Metrics
-from .protocol import Message, ProtocolError, Subscribe, error_message, parse_command
+from .protocol import ProtocolError, Subscribe, accept_deflate, error_message, parse_command
 from .ratelimit import RateLimitedLog, TokenBucket
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,6 @@ MAX_CONNECTIONS = 1000  # where neither the settings nor the web server say how 
 
 _SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")  # where simple-websocket looks for its socket
 _CONNECTION_KEY = "logstream.connection"  # where we find ours again
-_BACKLOG = 100  # commands that wait to be carried out before no more are read
 
 
 class Endpoint:
@@ -45,8 +43,8 @@ class Endpoint:
         self._max_connections = settings.max_connections or MAX_CONNECTIONS
         self.metrics = Metrics.create(self.counts, self._sent)
         self.manager = LogStreamManager(
-            _send,
-            _offer,
+            cast(Send, Connection.send_message),
+            cast(Offer, Connection.offer_message),
             settings.directory,
             settings.suffix,
             max_subscriptions=settings.max_subscriptions,
@@ -122,10 +120,16 @@ class Endpoint:
             self._admitted += not full
         if full:
             return self._refuse(_FULL)
-        connection = Connection(environ[key], self._settings.ping_interval, self._settings.stall_timeout)
-        environ[key] = environ[_CONNECTION_KEY] = connection
-        # Frames are shared, so no client can have a compression of its own.
-        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        extensions = accept_deflate(environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
+        if extensions is not None:
+            environ["HTTP_SEC_WEBSOCKET_EXTENSIONS"] = extensions  # which simple-websocket accepts as they are
+        environ[key] = environ[_CONNECTION_KEY] = Connection(
+            environ[key],
+            self._settings.ping_interval,
+            self._settings.stall_timeout,
+            deflates=extensions is not None,
+        )
+        current_app.config.setdefault("SOCK_SERVER_OPTIONS", {})["thread_class"] = _Thread
         return None
 
     def _release(self, error: BaseException | None) -> None:
@@ -139,8 +143,12 @@ class Endpoint:
         connection: Connection = ws.sock
         ws.max_message_size = self._settings.max_command
         subscribes = TokenBucket(self._settings.max_subscribes, 60.0)
-        # simple-websocket may tell `receive` of the end before it is one, and then not again.
-        connection.begin(on_end=ws.event.set, is_crowded=lambda: len(ws.input_buffer) > _BACKLOG)
+
+        def carry_out() -> None:
+            while ws.input_buffer:
+                self._execute(connection, ws.input_buffer.pop(0), subscribes)
+
+        connection.before_reading = carry_out
         with self._changed:
             self._connections.add(connection)
             closing = self._closing
@@ -148,14 +156,8 @@ class Endpoint:
         try:
             if closing:
                 connection.shut(CloseReason.GOING_AWAY)
-            while True:
-                payload = ws.receive()
-                connection.read_on()
-                self._execute(connection, payload, subscribes)
-        except ConnectionClosed:
-            ws.thread.join(CLOSE_TIMEOUT)  # it may still be sending its close frame
-        except OSError:
-            pass  # the client is gone
+            else:
+                ws.thread.run()  # until the client is gone
         except Exception:
             logger.exception("a connection failed")
             connection.shut(CloseReason.INTERNAL_ERROR)
@@ -163,7 +165,6 @@ class Endpoint:
             connection.close()  # wakes who is sending to it
             self.manager.handle_client_disconnect(connection)
             connection.finish()
-            ws.thread.join(CLOSE_TIMEOUT)  # the web server is about to close the socket under it
             with self._changed:
                 self._connections.discard(connection)
                 messages, size = self._sent_before
@@ -175,13 +176,13 @@ class Endpoint:
         # simple-websocket counts characters.
         if isinstance(payload, str) and len(payload.encode()) > self._settings.max_command:
             connection.shut(CloseReason.MESSAGE_TOO_BIG)
-            return
+            raise BrokenPipeError("the connection is closed")
         try:
             command = parse_command(payload)
             if isinstance(command, Subscribe):
                 self._check_subscribe(command.session_name, subscribes)
         except ProtocolError as error:
-            connection.send(error_message(str(error), error.session_name).frame)
+            connection.send_message(error_message(str(error), error.session_name))
             return
         if isinstance(command, Subscribe):
             self.manager.subscribe(
@@ -237,12 +238,20 @@ _FULL = Refusal(
 )
 
 
-def _send(ws: Hashable, message: Message) -> None:
-    cast(Connection, ws).send(message.frame)
+class _Thread(threading.Thread):
+    """The thread that simple-websocket reads on: for a connection of ours, the one that has it already.
 
+    Two would cost twice the memory, and commands that nobody has room for yet would be read all the same.
+    """
 
-def _offer(ws: Hashable, message: Message) -> bool:
-    return cast(Connection, ws).offer(message.frame)
+    def __init__(self, target: Any) -> None:
+        super().__init__(target=target)
+        self._of_its_own = not isinstance(target.__self__.sock, Connection)
+
+    def start(self) -> None:
+        """Read, or for a connection of ours, leave it to the route to `run`."""
+        if self._of_its_own:
+            super().start()
 
 
 def _refuse_handshake(error: Exception) -> Response:

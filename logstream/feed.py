@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from .logfile import Identity, LogFile, Reader, RewrittenError, Signature, identity_of, look, signature_of
 from .protocol import Message
+from .sharing import Sharing
 from .subscription import CHUNK, End, Increment, Subscription, next_limit
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,9 @@ class Feed:
         offer: Callable[[Hashable, Message], bool],
         hints: Hints,
         end: End | None = None,
+        *,
         meter: Meter | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """Make a feed that watches and reads nothing yet.
 
@@ -61,6 +65,7 @@ class Feed:
         self.path = path
         self.seen: Signature | None = None  # the file as it was when last looked at
         self.meter = meter or Meter()
+        self.sharing = sharing or Sharing()
         self._offer = offer
         self._hints = hints
         # Guards all below, each subscription's change of state, and the order of what is offered.
@@ -105,6 +110,10 @@ class Feed:
         """Those who were not level with the file when last heard of."""
         with self._lock:
             return [subscription for subscription in self._behind if not subscription.at_end]
+
+    def is_loaded_by_several(self) -> bool:
+        """Whether others may read the same just now: a complete session has a feed for each late reader."""
+        return len(self._behind) > 1 or self._end is not None
 
     def position(self) -> int:
         """The bytes of the file delivered so far to those who are furthest."""
@@ -160,6 +169,7 @@ class Feed:
             if self._end is not None:
                 self._end.close()
                 self._end = None
+        self.sharing.clear()
         self._hints.forget(self)
 
     def pass_on(self) -> None:
@@ -184,31 +194,46 @@ class Feed:
 
     def _pump(self, budget: int | None, *, final: bool = False) -> None:
         """Send what is new to the live ones, from the next file too if the path leads to another one."""
-        if self._reader is None and not self._waiting:
-            return
-        found = look(self.path)
-        self.seen = found and signature_of(found)
-        if found is not None and self._waiting:
-            self._admit()
         reader = self._reader
         if reader is None:
+            if self._waiting:
+                self._look_for_file()
             return
-        before = reader.offset
         try:
-            if found is None:
-                self._send(reader, reader.file.size(), budget, final=final)
-            elif identity_of(found) == reader.file.identity:
-                self._send(reader, found.st_size, budget, final=final)
+            # First what is there to send, and then whether the path still leads to it: what the old file
+            # still holds goes out before the next one's in any case.
+            state = reader.file.state()
+            if not final:
+                self._advance(reader, state, budget)
+            found = self._look_for_file()
+            if found is None or identity_of(found) == reader.file.identity:
+                if found is not None:
+                    self.seen = signature_of(state)  # what was written since we read is still to be seen
+                if final:
+                    self._send(reader, reader.file.state().st_size, budget, final=True)
             else:
-                self._send(reader, reader.file.size(), budget)
+                if final:
+                    self._send(reader, state.st_size, budget)
                 self._switch(reader, budget, final=final)
         except OSError as error:
             logger.warning("session %r cannot be read: %s", self.name, error)
             for subscription in list(self._live):
                 self._fall_behind(subscription, None)  # its own next read tells its client
             self._rest_if_unheard()
-        if found is not None and reader.offset != before:
-            self.meter.delivered(time.time() - found.st_mtime)
+
+    def _advance(self, reader: Reader, state: os.stat_result, budget: int | None) -> None:
+        before = reader.offset
+        self._send(reader, state.st_size, budget)
+        if reader.offset != before:
+            self.meter.delivered(time.time() - state.st_mtime)
+
+    def _look_for_file(self) -> os.stat_result | None:
+        """What is at the path now, for which those who wait begin."""
+        found = look(self.path)
+        self.seen = found and signature_of(found)
+        if found is not None and self._waiting:
+            self._admit()
+        return found
 
     def _send(
         self, reader: Reader, size: int, budget: int | None, *, initial: bool = False, final: bool = False
@@ -256,8 +281,9 @@ class Feed:
         """Offer an increment to the live ones; who cannot take it falls behind."""
         if increment.initial:
             self.meter.started_over(len(self._live))
+        forms = increment.forms
         for subscription in list(self._live):
-            message = increment.message(subscription.cursors)
+            message = forms[subscription.cursors] or increment.message(subscription.cursors)
             try:
                 taken = self._offer(subscription.ws, message)
             except Exception:
@@ -332,6 +358,8 @@ class Feed:
     def _become_live(self, subscription: Subscription) -> None:
         self._behind.pop(subscription)
         self._live[subscription] = None
+        if not self._behind:
+            self.sharing.clear()
 
     def _admit(self) -> None:
         """Let those who wait begin: the file is there."""

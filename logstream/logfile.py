@@ -13,11 +13,14 @@ import stat
 import sys
 import threading
 import zlib
+from collections.abc import Callable
 
 CHECK = 4096  # bytes before a place that must be unchanged for the place to be valid
 _RESERVE = 32  # descriptors that are not for logs
 _SCAN = 64 * 1024  # bytes read at once to find the last lines
 
+# Of some bytes, but for the first so many, and whether they are the last: the text, and how many bytes it took.
+Decode = Callable[[bytes, int, bool], tuple[str, int]]
 Identity = tuple[int, int]  # device and inode
 Signature = tuple[int, int, int, int]  # device, inode, size in bytes, last change in nanoseconds
 
@@ -108,13 +111,17 @@ class LogFile:
         """The descriptor, valid while the caller holds a share."""
         return self._fd
 
+    def state(self) -> os.stat_result:
+        """What the kernel knows of the file now."""
+        return os.fstat(self._fd)
+
     def size(self) -> int:
         """The file's size now."""
-        return os.fstat(self._fd).st_size
+        return self.state().st_size
 
     def signature(self) -> Signature:
         """The file's signature now, which every write changes."""
-        return signature_of(os.fstat(self._fd))
+        return signature_of(self.state())
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer at the end of the file."""
@@ -163,11 +170,12 @@ class Reader:
         same_file = self.file.identity == other.file.identity
         return same_file and self.offset == other.offset and self.known == other.known
 
-    def read(self, size: int, limit: int, *, final: bool = False) -> str:
+    def read(self, size: int, limit: int, *, final: bool = False, decode: Decode | None = None) -> str:
         """The text between the place and `size`, at most `limit` bytes of it, and move past it.
 
         A character that is cut there is left for the next read, unless `final`: then it becomes
-        U+FFFD, as all bytes do that are not UTF-8. Raises RewrittenError, or OSError.
+        U+FFFD, as all bytes do that are not UTF-8. `decode` is used instead of the function of this name.
+        Raises RewrittenError, or OSError.
         """
         if size < self.offset:
             raise RewrittenError
@@ -176,7 +184,7 @@ class Reader:
         data = self.file.read(self.offset - before, before + stop - self.offset)
         if not data.startswith(self.known):
             raise RewrittenError
-        text, used = codecs.utf_8_decode(memoryview(data)[before:], "replace", final and stop == size)
+        text, used = (decode or decode_utf8)(data, before, final and stop == size)
         self.offset += used
         self.known = data[max(0, before + used - CHECK) :]
         return text
@@ -185,6 +193,11 @@ class Reader:
     def cursor(self) -> str:
         """The place as text."""
         return cursor_text(self.offset, self.known)
+
+
+def decode_utf8(data: bytes, before: int, final: bool) -> tuple[str, int]:
+    """Text, and how many bytes it took: a character that is cut at the end is left, unless `final`."""
+    return codecs.utf_8_decode(memoryview(data)[before:], "replace", final)
 
 
 def cursor_text(offset: int, known: bytes) -> str:

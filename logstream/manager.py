@@ -22,6 +22,7 @@ from .feed import Feed, Meter
 from .logfile import LogFile, NotALogError, Reader, Signature, resume, tail_offset
 from .protocol import Message, ProtocolError, check_options, check_session_name, error_message
 from .ratelimit import RateLimitedLog
+from .sharing import Sharing
 from .subscription import End, Subscription
 from .watcher import Watcher
 
@@ -115,6 +116,7 @@ class LogStreamManager:
         self._max_subscriptions = max_subscriptions
         self._meter = meter
         self._watcher = Watcher()
+        self._sharing = Sharing()
         self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what.
         self._lock = threading.Lock()
@@ -379,7 +381,15 @@ class LogStreamManager:
         return self._make_feed(session_name, End(reader.file.share(), known.size))
 
     def _make_feed(self, session_name: str, end: End | None) -> Feed:
-        return Feed(session_name, self._path(session_name), self._offer, self._watcher, end, self._meter)
+        return Feed(
+            session_name,
+            self._path(session_name),
+            self._offer,
+            self._watcher,
+            end,
+            meter=self._meter,
+            sharing=self._sharing,
+        )
 
     def _drop(self, subscription: Subscription) -> Feed | None:
         """Take a subscription out. Returns its feed, to be closed, if nobody is left to follow it."""

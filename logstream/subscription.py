@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .logfile import LogFile, Reader, RewrittenError, cursor_text
+from .logfile import Decode, LogFile, Reader, RewrittenError, cursor_text
 from .protocol import Message, data_message
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class End(NamedTuple):
 class Increment:
     """Text that was just read; each form of its message is made at most once, when first asked for."""
 
-    __slots__ = ("_forms", "_place", "complete", "initial", "session_name", "text")
+    __slots__ = ("_place", "complete", "forms", "initial", "session_name", "text")
 
     def __init__(
         self, session_name: str, text: str, reader: Reader | None, size: int, *, initial: bool, complete: bool
@@ -63,14 +63,18 @@ class Increment:
         self.initial = initial
         self.complete = complete
         self._place = (reader.offset, reader.known, size) if reader else (0, b"", size)
-        self._forms: list[Message | None] = [None, None]
+        self.forms: list[Message | None] = [None, None]  # without a cursor, and with one
+
+    def form(self, with_cursor: bool) -> Hashable:
+        """What tells the messages of the same text apart."""
+        return self.session_name, self.initial, self.complete, self._place if with_cursor else None
 
     def message(self, with_cursor: bool) -> Message:
         """The message for clients that did, or did not, ask for cursors."""
-        form = self._forms[with_cursor]
+        form = self.forms[with_cursor]
         if form is None:
             offset, known, size = self._place
-            form = self._forms[with_cursor] = data_message(
+            form = self.forms[with_cursor] = data_message(
                 self.session_name,
                 self.text,
                 initial=self.initial,
@@ -141,7 +145,7 @@ class Subscription:
             size = end.size(reader.file) if end is not None else reader.file.size()
             due = self.first or self.initial
             try:
-                text = reader.read(size, next_limit(due, size - reader.offset), final=final)
+                text = reader.read(size, next_limit(due, size - reader.offset), final=final, decode=self._decode())
             except RewrittenError:
                 reader.start_over()
                 self.initial = True
@@ -164,7 +168,10 @@ class Subscription:
             self.feed.meter.started_over(1)
         increment = Increment(self.feed.name, text, reader, size, initial=self.initial, complete=complete)
         self.initial = self.first = False
-        return increment.message(self.cursors)
+        return self.feed.sharing.message(text, increment.form(self.cursors), lambda: increment.message(self.cursors))
+
+    def _decode(self) -> Decode | None:
+        return self.feed.sharing.decode if self.feed.is_loaded_by_several() else None
 
     def start_over(self, file: LogFile) -> None:
         """Go on from the beginning of a file, taking over the caller's share of it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from logstream.connection import Connection
-from logstream.protocol import close_frame, text_frame
+from logstream.protocol import Message, close_frame, text_frame
 
 from .serving import wait_until
 
@@ -25,10 +25,16 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     client.settimeout(5)
     connection = Connection(server, 25.0, 30.0)
-    connection.begin(lambda: None, lambda: False)
     yield connection, client
     client.close()
     server.close()
+
+
+def offer(connection: Connection, frame: bytes) -> bool:
+    """Offer a message of which only the frame counts."""
+    message = Message()
+    message.frame = frame
+    return connection.offer_message(message)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -42,7 +48,7 @@ def read_all(client: socket.socket) -> bytes:
 def fill(connection: Connection, frame: bytes) -> int:
     """Offer a frame until it is refused; how many were taken."""
     taken = 0
-    while connection.offer(frame):
+    while offer(connection, frame):
         taken += 1
     return taken
 
@@ -51,7 +57,7 @@ def test_a_frame_is_sent_without_delay(pair: tuple[Connection, socket.socket]) -
     """Nagle's algorithm is off, and both ways of sending deliver."""
     connection, client = pair
     connection.send(b"\x81\x01a")
-    assert connection.offer(b"\x81\x01b")
+    assert offer(connection, b"\x81\x01b")
     assert client.recv(3) + client.recv(3) == b"\x81\x01a\x81\x01b"
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -62,7 +68,7 @@ def test_an_offer_to_a_full_socket_is_refused_at_once(pair: tuple[Connection, so
     frame = text_frame(b"x" * 1000)
     taken = fill(connection, frame)
     started = time.monotonic()
-    assert not connection.offer(text_frame(b"refused"))
+    assert not offer(connection, text_frame(b"refused"))
     assert time.monotonic() - started < 0.5
     assert taken > 0
     connection_end = threading.Thread(target=connection.send, args=(text_frame(b"last"),))
@@ -78,13 +84,13 @@ def test_half_a_frame_is_finished_before_anything_else(pair: tuple[Connection, s
     """A frame that fits only in part counts as taken; its rest goes out by itself, once there is room."""
     connection, client = pair
     large = text_frame(b"0123456789" * 1_000_000)
-    assert connection.offer(large)
-    assert not connection.offer(text_frame(b"refused"))
+    assert offer(connection, large)
+    assert not offer(connection, text_frame(b"refused"))
     received = b""
     while len(received) < len(large):
         received += client.recv(1 << 20)
     assert received == large
-    wait_until(lambda: connection.offer(text_frame(b"next")))
+    wait_until(lambda: offer(connection, text_frame(b"next")))
     assert client.recv(100) == text_frame(b"next")
 
 
@@ -96,7 +102,7 @@ def test_frames_of_many_threads_stay_whole(pair: tuple[Connection, socket.socket
     def work(letter: bytes) -> None:
         for number in range(50):
             frame = text_frame(letter * (100 + 37 * number))
-            if connection.offer(frame):
+            if offer(connection, frame):
                 sent.append(frame)
             else:
                 connection.send(frame)
@@ -126,7 +132,7 @@ def test_a_client_that_takes_nothing_is_given_up(pair: tuple[Connection, socket.
         connection.send(text_frame(b"x" * 10_000_000))
     with pytest.raises(BrokenPipeError):
         connection.send(b"")
-    assert not connection.offer(b"\x81\x00")
+    assert not offer(connection, b"\x81\x00")
 
 
 def test_a_slow_client_is_not_given_up(pair: tuple[Connection, socket.socket]) -> None:
@@ -169,7 +175,7 @@ def test_shut_sends_its_code_and_then_nothing(pair: tuple[Connection, socket.soc
     connection, client = pair
     connection.shut(1001, "going away")
     connection.shut(1011)
-    assert not connection.offer(b"\x81\x00")
+    assert not offer(connection, b"\x81\x00")
     with pytest.raises(BrokenPipeError):
         connection.send(b"\x81\x00")
     assert read_all(client) == close_frame(1001, "going away")
@@ -191,7 +197,7 @@ def test_shut_does_not_wait_for_a_client_that_does_not_read(pair: tuple[Connecti
     """With half a frame out, no close frame can be sent; the socket is shut at once all the same."""
     connection, client = pair
     large = text_frame(b"x" * 10_000_000)
-    assert connection.offer(large)
+    assert offer(connection, large)
     started = time.monotonic()
     connection.shut(1001)
     assert time.monotonic() - started < 0.5
@@ -207,7 +213,7 @@ def test_nothing_follows_a_close_frame_of_simple_websockets(pair: tuple[Connecti
     connection, client = pair
     connection.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
     connection.send(b"\x8a\x02hi" + close_frame(1000))
-    assert not connection.offer(b"\x81\x00")
+    assert not offer(connection, b"\x81\x00")
 
 
 def test_no_text_is_taken_for_a_close_frame(pair: tuple[Connection, socket.socket]) -> None:
@@ -217,7 +223,7 @@ def test_no_text_is_taken_for_a_close_frame(pair: tuple[Connection, socket.socke
         for byte in (0x88, 0x98, 0xC8):
             connection.send(text_frame(bytes([byte]) * length))
             assert len(client.recv(4096)) > length
-    assert connection.offer(b"\x81\x00")
+    assert offer(connection, b"\x81\x00")
 
 
 def test_a_silent_client_is_pinged_and_then_gone(pair: tuple[Connection, socket.socket]) -> None:
@@ -237,25 +243,6 @@ def test_an_answer_to_a_ping_keeps_the_client(pair: tuple[Connection, socket.soc
         answer.start()
         assert connection.recv(100) == b"pong"
         answer.join()
-
-
-def test_reading_begins_with_the_route_and_its_end_is_told(pair: tuple[Connection, socket.socket]) -> None:
-    """Nothing is read before the route is ready for it, and the route is told when there is nothing more to read."""
-    _, client = pair
-    ended = threading.Event()
-    connection = Connection(pair[0]._sock, 25.0, 30.0)
-    client.sendall(b"early")
-    read: list[bytes] = []
-    reader = threading.Thread(target=lambda: read.append(connection.recv(100)))
-    reader.start()
-    reader.join(0.1)
-    assert not read
-    connection.begin(ended.set, lambda: False)
-    reader.join(5)
-    assert read == [b"early"]
-    assert not ended.is_set()
-    connection.close()
-    assert ended.is_set()
 
 
 def test_finish_lets_the_client_read_the_last_bytes(pair: tuple[Connection, socket.socket]) -> None:

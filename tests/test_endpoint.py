@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -416,12 +417,91 @@ def test_small_frames_of_a_burst_do_not_wait(server: ServerProcess, view: Viewin
     assert sorted(waits)[10] < 0.03
 
 
-def test_no_compression_is_negotiated_and_frames_are_shared(server: ServerProcess, view: Viewing) -> None:
-    """A browser's offer to compress is declined, which RFC 7692 allows."""
-    viewer = view(headers="Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
+OFFER = "permessage-deflate; client_max_window_bits"  # as browsers have it
+
+
+def test_large_messages_are_compressed_for_who_can_read_them(
+    server: ServerProcess, view: Viewing, session: str, log: Path
+) -> None:
+    """A first load and a large increment cost those who offer compression a quarter of the bytes, and read the same."""
+    log.write_text(MIXED * 100_000)
+    browser, plain = view(deflate=OFFER), view()
+    assert b"server_no_context_takeover" in browser.handshake
+    assert b"extensions" not in plain.handshake.lower()
+    for viewer in (browser, plain):
+        viewer.subscribe(session)
+        viewer.read_text(session, log.read_text())
+    append(log, MIXED * 10_000)
+    for viewer in (browser, plain):
+        viewer.read_text(session, log.read_text())
+    assert browser.compressed > 5
+    assert plain.compressed == 0
+    assert browser.received < plain.received / 4
+
+
+def test_small_messages_are_not_compressed(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
+    """Lines go to all as the same plain frames, in their order, also around a large one that is compressed."""
+    viewer = view(deflate=OFFER)
+    viewer.subscribe(session)
+    viewer.receive()
+    for number in range(30):
+        append(log, f"{number}\n")
+    viewer.read_text(session, log.read_text())
+    assert viewer.compressed == 0
+    for number in range(10):
+        append(log, "x" * 50_000)
+        append(log, f"{number}\n")
+    viewer.read_text(session, log.read_text())
+    assert viewer.compressed > 0
+    server.complete(session)
+    viewer.read_until(lambda: viewer.messages[-1]["isComplete"])
+
+
+def test_commands_may_be_compressed(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
+    """A client that compresses what it sends is understood, each time anew."""
+    log.write_text("text")
+    viewer = view(deflate=OFFER)
+    assert b"client_no_context_takeover" in viewer.handshake
+    for _ in range(3):
+        compressor = zlib.compressobj(wbits=-15)
+        command = json.dumps({"type": "subscribe:logs", "sessionName": session}).encode()
+        payload = (compressor.compress(command) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        viewer.send_frame(0x40 | TEXT, payload)
+        assert viewer.receive()["data"] == "text"
+
+
+@pytest.mark.parametrize(
+    "offer", ["x-webkit-deflate-frame", "permessage-deflate; server_max_window_bits=10", "foo, bar"]
+)
+def test_what_cannot_be_had_is_declined(server: ServerProcess, view: Viewing, offer: str) -> None:
+    """An offer that the shared frames do not fit is not accepted, and all goes uncompressed."""
+    viewer = view(deflate=offer)
     assert b"extensions" not in viewer.handshake.lower()
     viewer.subscribe("missing")
     assert viewer.receive()["type"] == "logs:error"
+
+
+def test_several_load_the_same_log_at_once(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
+    """Ten clients, of all kinds, that load a large log at the same time while it grows, all show the file."""
+    log.write_text(MIXED * 300_000)
+    viewers = [view(deflate=OFFER if number % 2 else None) for number in range(10)]
+    for number, viewer in enumerate(viewers):
+        viewer.subscribe(session, **({"cursor": True} if number % 3 == 0 else {}))
+
+    def read(viewer: Viewer) -> None:
+        viewer.read_until(lambda: viewer.texts.get(session, "").endswith("the last line\n"), 20)
+
+    readers = [threading.Thread(target=read, args=(viewer,)) for viewer in viewers]
+    for reader in readers:
+        reader.start()
+    for number in range(50):
+        append(log, f"{number} {MIXED}")
+    append(log, "the last line\n")
+    for reader in readers:
+        reader.join()
+    for number, viewer in enumerate(viewers):
+        assert viewer.texts[session] == log.read_text()
+        assert ("cursor" in viewer.messages[-1]) == (number % 3 == 0)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
 """Tests of the messages and commands."""
 
 import json
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logstream import protocol
 from logstream.protocol import (
     Message,
     ProtocolError,
     Subscribe,
     Unsubscribe,
+    accept_deflate,
     check_session_name,
     close_frame,
     data_message,
@@ -18,6 +21,8 @@ from logstream.protocol import (
     parse_command,
     text_frame,
 )
+
+from .viewer import inflate
 
 
 @pytest.mark.parametrize(
@@ -150,3 +155,55 @@ def test_a_close_frame_holds_its_code_and_as_much_of_the_reason_as_fits() -> Non
     frame = close_frame(1001, "é" * 100)
     assert frame[1] <= 125
     frame[4:].decode()
+
+
+@pytest.mark.parametrize("length", [0, 10, 200, 70_000])
+def test_a_message_is_compressed_by_itself(length: int) -> None:
+    """The compressed frame holds the same payload, for whoever has seen no other, and is made once."""
+    message = Message(type="x", data="größer " * length)
+    frame = message.deflated_frame()
+    assert frame[0] == 0xC1
+    start = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
+    assert text_frame(inflate(frame[start:])) == message.frame
+    assert message.deflated_frame() is frame
+
+
+def test_threads_that_want_the_same_compressed_frame_wait_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask at once, it is compressed once, and all get the same bytes."""
+    calls: list[int] = []
+    deflate = protocol._deflate
+
+    def count(payload: bytes) -> bytes:
+        calls.append(1)
+        return deflate(payload)
+
+    monkeypatch.setattr("logstream.protocol._deflate", count)
+    message = Message(data="größer " * 200_000)
+    frames: list[bytes] = []
+    threads = [threading.Thread(target=lambda: frames.append(message.deflated_frame())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1
+    assert all(frame is frames[0] for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("offers", "accepted"),
+    [
+        ("permessage-deflate", True),
+        ("permessage-deflate; client_max_window_bits", True),
+        ("x-other, Permessage-Deflate ; client_max_window_bits=12", True),
+        ("permessage-deflate; server_max_window_bits=10", False),
+        ("permessage-deflate; server_max_window_bits=10, permessage-deflate", True),
+        ("x-webkit-deflate-frame", False),
+        ("", False),
+        (";;,,=", False),
+    ],
+)
+def test_an_offer_to_compress_is_accepted_where_frames_can_be_shared(offers: str, accepted: bool) -> None:
+    """Only with a full window, and never with a context that lasts."""
+    answer = accept_deflate(offers)
+    assert (answer is not None) == accepted
+    assert answer is None or "server_no_context_takeover" in answer

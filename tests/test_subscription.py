@@ -9,6 +9,7 @@ import pytest
 from logstream.feed import Feed, Meter
 from logstream.logfile import LogFile, Reader
 from logstream.protocol import Message
+from logstream.sharing import Sharing
 from logstream.subscription import CHUNK, End, Increment, Subscription
 
 
@@ -17,6 +18,10 @@ class Named:
 
     name = "a"
     meter = Meter()
+    sharing = Sharing()
+
+    def is_loaded_by_several(self) -> bool:
+        return True
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,11 @@ class RefusedError(Exception):
         self.status = int(head.split(" ")[1])
 
 
+def inflate(payload: bytes) -> bytes:
+    """A compressed message's content, with no context of earlier ones."""
+    return zlib.decompressobj(wbits=-15).decompress(payload + b"\0\0\xff\xff")
+
+
 class Viewer:
     """One connection. Keeps what each session's text is by the protocol's rule, and the messages about it."""
 
@@ -40,6 +46,7 @@ class Viewer:
         headers: str = "",
         path: str = "/ws",
         host: str | None = None,
+        deflate: str | None = None,
     ) -> None:
         self.sock = socket.socket()
         if receive_buffer is not None:
@@ -47,6 +54,10 @@ class Viewer:
         self.sock.settimeout(10)
         self.sock.connect(("127.0.0.1", port))
         self._buffer = bytearray()
+        self.received = 0  # bytes
+        self.compressed = 0  # frames
+        if deflate is not None:
+            headers += f"Sec-WebSocket-Extensions: {deflate}\r\n"
         self.texts: dict[str, str] = {}
         self.messages: list[dict[str, Any]] = []
         self.closed = False
@@ -176,6 +187,7 @@ class Viewer:
             self.closed = True
             raise ClosedError(None)
         self._buffer += data
+        self.received += len(data)
 
     def _parse(self) -> tuple[int, bytes] | None:
         buffer = self._buffer
@@ -189,8 +201,12 @@ class Viewer:
         if len(buffer) < start or len(buffer) < start + length:
             return None
         assert buffer[0] & 0x80, "the server fragments no message"
-        assert not buffer[0] & 0x70, "the server sets no reserved bit"
+        assert not buffer[0] & 0x30, "the server sets no reserved bit"
         assert not buffer[1] & 0x80, "the server masks nothing"
         opcode, payload = buffer[0] & 0x0F, bytes(buffer[start : start + length])
+        if buffer[0] & 0x40:
+            assert b"permessage-deflate" in self.handshake, "nothing is compressed that was not agreed on"
+            self.compressed += 1
+            payload = inflate(payload)
         del buffer[: start + length]
         return opcode, payload
