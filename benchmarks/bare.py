@@ -13,6 +13,7 @@ import sys
 
 from watchdog.observers.inotify_c import InotifyConstants, InotifyFD, Mask
 
+_MESSAGE = b'{"type":"logs:data","sessionName":"log","data":"%b","isInitial":false,"isComplete":false}'
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -26,6 +27,7 @@ class _Loop:
         data = os.pread(self._file, 65536, self._offset)
         self._offset += len(data)
         if data:
+            data = _MESSAGE % data.replace(b"\n", b"\\n")  # as many bytes as ours are
             frame = b"\x81\x7e" + len(data).to_bytes(2) + data
             for sock in self.sockets:
                 sock.send(frame)

@@ -13,14 +13,15 @@ import stat
 import sys
 import threading
 import zlib
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .sharing import Sharing
 
 CHECK = 4096  # bytes before a place that must be unchanged for the place to be valid
 _RESERVE = 32  # descriptors that are not for logs
 _SCAN = 64 * 1024  # bytes read at once to find the last lines
 
-# Of some bytes, but for the first so many, and whether they are the last: the text, and how many bytes it took.
-Decode = Callable[[bytes, int, bool], tuple[str, int]]
 Identity = tuple[int, int]  # device and inode
 Signature = tuple[int, int, int, int]  # device, inode, size in bytes, last change in nanoseconds
 
@@ -170,21 +171,26 @@ class Reader:
         same_file = self.file.identity == other.file.identity
         return same_file and self.offset == other.offset and self.known == other.known
 
-    def read(self, size: int, limit: int, *, final: bool = False, decode: Decode | None = None) -> str:
+    def read(self, size: int, limit: int, *, final: bool = False, sharing: Sharing | None = None) -> str:
         """The text between the place and `size`, at most `limit` bytes of it, and move past it.
 
         A character that is cut there is left for the next read, unless `final`: then it becomes
-        U+FFFD, as all bytes do that are not UTF-8. `decode` is used instead of the function of this name.
+        U+FFFD, as all bytes do that are not UTF-8. `sharing` has what others may have read of it.
         Raises RewrittenError, or OSError.
         """
         if size < self.offset:
             raise RewrittenError
         before = min(CHECK, self.offset)
         stop = min(size, self.offset + limit)
-        data = self.file.read(self.offset - before, before + stop - self.offset)
+        start, length, final = self.offset - before, before + stop - self.offset, final and stop == size
+        if sharing is not None:
+            piece = sharing.read(self.file, start, length, before, final)
+            data, text, used = piece.data, piece.text, piece.used
+        else:
+            data = self.file.read(start, length)
+            text, used = decode_utf8(data, before, final)
         if not data.startswith(self.known):
             raise RewrittenError
-        text, used = (decode or decode_utf8)(data, before, final and stop == size)
         self.offset += used
         self.known = data[max(0, before + used - CHECK) :]
         return text

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .logfile import Decode, LogFile, Reader, RewrittenError, cursor_text
+from .logfile import LogFile, Reader, RewrittenError, cursor_text
 from .protocol import Message, data_message
 
 if TYPE_CHECKING:
     from .feed import Feed
+    from .sharing import Sharing
 
 WHOLE = 1024 * 1024  # bytes of a log that still come in one first message
 CHUNK = 256 * 1024  # bytes of a log in any other message, so that the first text of a large log is there at once
@@ -145,7 +146,7 @@ class Subscription:
             size = end.size(reader.file) if end is not None else reader.file.size()
             due = self.first or self.initial
             try:
-                text = reader.read(size, next_limit(due, size - reader.offset), final=final, decode=self._decode())
+                text = reader.read(size, next_limit(due, size - reader.offset), final=final, sharing=self._sharing())
             except RewrittenError:
                 reader.start_over()
                 self.initial = True
@@ -170,8 +171,8 @@ class Subscription:
         self.initial = self.first = False
         return self.feed.sharing.message(text, increment.form(self.cursors), lambda: increment.message(self.cursors))
 
-    def _decode(self) -> Decode | None:
-        return self.feed.sharing.decode if self.feed.is_loaded_by_several() else None
+    def _sharing(self) -> Sharing | None:
+        return self.feed.sharing if self.feed.is_loaded_by_several() else None
 
     def start_over(self, file: LogFile) -> None:
         """Go on from the beginning of a file, taking over the caller's share of it."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from .logfile import LogFile, Signature, look, signature_of
+from .logfile import LogFile, Signature, signature_of
 
 try:
     from watchdog.observers.inotify_c import (
@@ -223,10 +225,7 @@ class _Observer:
             slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
             for part in slices:
                 for follower in part:
-                    found = look(follower.path)
-                    signature = found and signature_of(found)
-                    if signature != follower.seen and follower in self._followers:
-                        follower.seen = signature
+                    if _is_changed(follower) and follower in self._followers:
                         _wake(follower)
                 self._rest(SWEEP_INTERVAL / len(slices))
                 if self._stopped:
@@ -277,6 +276,24 @@ class _Watch:
 
     def on_queue_overflow(self) -> None:
         """Events were lost; the sweep finds what they told of."""
+
+
+def _is_changed(follower: Follower) -> bool:
+    """Whether a follower has not seen its file as it is; notes that it has now.
+
+    There may be thousands of files, and nearly all are as they were: that takes one call, to the kernel.
+    """
+    seen = follower.seen
+    try:
+        found = os.lstat(follower.path)
+    except OSError:
+        follower.seen = None
+        return seen is not None
+    device, inode, size, changed = seen or (None, None, None, None)
+    if found.st_mtime_ns == changed and found.st_size == size and found.st_ino == inode and found.st_dev == device:
+        return False
+    follower.seen = signature_of(found) if stat.S_ISREG(found.st_mode) else None
+    return follower.seen != seen
 
 
 def _wake(follower: Follower) -> None:
