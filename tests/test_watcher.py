@@ -62,7 +62,7 @@ def no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr(module, "InotifyFD", refuse)
+    monkeypatch.setattr(module, "_Inotify", refuse)
 
 
 def append(path: str, text: str = "x") -> None:
