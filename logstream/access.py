@@ -20,7 +20,7 @@ from .config import Settings, parse_origin
 
 Authorize = Callable[[str | None], object]
 
-_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?|::1", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):

@@ -10,6 +10,7 @@ from flask import Flask, Response, jsonify, request
 from .diagnostics import set_up_logging
 from .extension import LogStream
 from .protocol import ProtocolError, check_session_name
+from .sessions import list_sessions
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -22,6 +23,21 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     @app.before_request
     def check_access() -> Response | None:
         return logs.check_access(monitoring=request.endpoint == "healthz")
+
+    @app.get("/sessions")
+    def sessions() -> Response:
+        listed = list_sessions(app.config["LOGSTREAM_DIRECTORY"], app.config["LOGSTREAM_SUFFIX"])
+        return jsonify(
+            [
+                {
+                    "name": session.name,
+                    "size": session.size,
+                    "changed": session.changed,
+                    "complete": logs.manager.is_complete(session.name, session.signature),
+                }
+                for session in listed
+            ]
+        )
 
     @app.post("/sessions/<name>/complete")
     def complete(name: str) -> Response:

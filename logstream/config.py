@@ -44,6 +44,7 @@ class Settings:
     max_command: int = 64 * 1024  # bytes
     ping_interval: float = 25.0  # seconds of silence after which a client is asked whether it is there
     stall_timeout: float = 30.0  # seconds in which a client may take nothing while there is something for it
+    tmux: str = "auto"  # or "off", or a tmux server's socket, by name or path
     log_level: str | None = None
 
     @classmethod
@@ -172,6 +173,12 @@ def _number(kind: type[int] | type[float], least: float, unit: str) -> Callable[
     return parse
 
 
+def _tmux(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ConfigurationError(f"{key} must be 'auto', 'off', or the name or path of a tmux socket, not {value!r}")
+    return value
+
+
 def _log_level(key: str, value: Any) -> str:
     level = value.upper() if isinstance(value, str) else value
     if level not in _LOG_LEVELS:
@@ -205,5 +212,6 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "max_command": _number(int, 1024, "bytes"),
     "ping_interval": _number(float, 0.1, "seconds"),
     "stall_timeout": _number(float, 0.1, "seconds"),
+    "tmux": _tmux,
     "log_level": _log_level,
 }

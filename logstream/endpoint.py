@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import ProtocolError as WebSocketProtocolError
 
+from . import tmux
 from .access import Access, Refusal
 from .config import Settings
 from .connection import Connection
@@ -24,6 +25,7 @@ from .manager import LogStreamManager, Offer, Send
 from .metrics import Metrics
 from .protocol import ProtocolError, Subscribe, accept_deflate, error_message, parse_command
 from .ratelimit import RateLimitedLog, TokenBucket
+from .tmux import TmuxWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,17 @@ class Endpoint:
         self._sent_before = (0, 0)  # messages and bytes, to those who have left
         self._closing = False
         self.manager.on_close(self._close)
+        self._tmux = self._watch_tmux()
+
+    def _watch_tmux(self) -> TmuxWatcher | None:
+        name = self._settings.tmux
+        if name == "off" or (name == "auto" and not tmux.is_installed()):
+            return None
+        watcher = TmuxWatcher(
+            None if name == "auto" else name, self.manager.followed_sessions, self.manager.notify_session_completed
+        )
+        self.manager.on_close(watcher.close)
+        return watcher
 
     def limit_connections(self, threads: int) -> None:
         """Admit no more connections than leave some of the web server's threads, and descriptors, to HTTP."""
@@ -188,6 +201,8 @@ class Endpoint:
             self.manager.subscribe(
                 command.session_name, connection, tail=command.tail, cursor=command.cursor, wait=command.wait
             )
+            if self._tmux is not None:
+                self._tmux.wake()
         else:
             self.manager.unsubscribe(command.session_name, connection)
 

@@ -207,6 +207,16 @@ class LogStreamManager:
         """Whether a session's file is being watched."""
         return session_name in self._feeds
 
+    def followed_sessions(self) -> list[str]:
+        """The sessions that somebody follows and that are not complete."""
+        with self._lock:
+            return list(self._feeds)
+
+    def is_complete(self, session_name: str, signature: Signature) -> bool:
+        """Whether a session is known as complete whose file has this signature."""
+        known = self._completed.get(session_name)
+        return known is not None and known.signature == signature
+
     def file_position(self, session_name: str) -> int:
         """How many bytes of a session's file have been delivered, to those who are furthest."""
         feed = self._feeds.get(session_name)

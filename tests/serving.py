@@ -112,9 +112,18 @@ class ServerProcess:
     def kill(self) -> None:
         """End it, if it is still there."""
         if self.process.poll() is None:
-            for pid in {self.pid, self.process.pid}:
-                os.kill(pid, signal.SIGKILL)
+            if parent_of(self.pid) == self.process.pid:  # or else it has been replaced since
+                os.kill(self.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
+
+
+def parent_of(pid: int) -> int | None:
+    """The process that has started another one; None where that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return None
 
 
 def count_descriptors(pid: int | str = "self") -> int:

@@ -34,6 +34,7 @@ def status(access: Access, headers: dict[str, str] | None = None, peer: str = "1
         ("127.0.0.1", "LOCALHOST", 0),
         ("127.8.8.8", "127.0.0.1:8000", 0),
         ("::1", "[::1]:8000", 0),
+        ("::1", "::1", 0),
         ("::ffff:127.0.0.1", "localhost", 0),
         ("192.168.1.9", "localhost:8000", 403),
         ("::ffff:10.0.0.1", "localhost:8000", 403),

@@ -53,6 +53,8 @@ def test_config_goes_before_the_environment_and_both_before_the_default(tmp_path
         {"LOGSTREAM_PING_INTERVAL": "inf"},
         {"LOGSTREAM_STALL_TIMEOUT": 0},
         {"LOGSTREAM_LOG_LEVEL": "loud"},
+        {"LOGSTREAM_TMUX": ""},
+        {"LOGSTREAM_TMUX": True},
         {"LOGSTREAM_LOG_LEVEL": 10},
     ],
 )
@@ -115,10 +117,11 @@ def test_every_setting_can_be_text(tmp_path: Path) -> None:
         "LOGSTREAM_MAX_COMMAND": "4096",
         "LOGSTREAM_PING_INTERVAL": "5.5",
         "LOGSTREAM_STALL_TIMEOUT": "6",
+        "LOGSTREAM_TMUX": "off",
         "LOGSTREAM_LOG_LEVEL": "debug",
     }
     origins = frozenset({("http", "a.example", 80), ("https", "b.example", 8443)})
-    expected = Settings(str(tmp_path), ".log", "secret", origins, 1, 2, 3, 4096, 5.5, 6.0, "DEBUG")
+    expected = Settings(str(tmp_path), ".log", "secret", origins, 1, 2, 3, 4096, 5.5, 6.0, "off", "DEBUG")
     assert Settings.load({}, environ) == expected
     assert Settings.load({"LOGSTREAM_ALLOWED_ORIGINS": ["http://a.example", "https://b.example:8443"]}, {}) == Settings(
         allowed_origins=origins
