@@ -155,6 +155,7 @@ class Endpoint:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
         connection: Connection = ws.sock
         ws.max_message_size = self._settings.max_command
+        ws.ping_interval = None  # the connection asks by itself
         subscribes = TokenBucket(self._settings.max_subscribes, 60.0)
 
         def carry_out() -> None:

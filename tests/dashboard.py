@@ -1,6 +1,8 @@
 """A dashboard that has logstream mounted beside routes of its own; its users say who they are in a header."""
 
 from flask import Flask, Response, request
+from flask_sock import Sock
+from simple_websocket import Server
 
 from logstream import LogStream
 
@@ -16,7 +18,15 @@ def authorize(session_name: str | None) -> bool:
 
 
 app = Flask(__name__)
+app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25}  # for the dashboard's own WebSockets
 logs = LogStream(app, authorize=authorize)
+
+
+@Sock(app).route("/echo")
+def echo(ws: Server) -> None:
+    """A WebSocket of the dashboard's own."""
+    while True:
+        ws.send(ws.receive())
 
 
 @app.get("/")

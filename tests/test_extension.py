@@ -10,7 +10,7 @@ from flask import Flask
 from logstream import ConfigurationError, LogStream, LogStreamManager
 
 from .serving import ServerProcess, Starting, wait_until
-from .viewer import ClosedError, RefusedError, Viewer
+from .viewer import TEXT, ClosedError, RefusedError, Viewer
 
 
 def test_the_extension_is_mounted_as_flask_extensions_are(tmp_path: Path) -> None:
@@ -83,6 +83,10 @@ def test_the_apps_own_routes_are_untouched(dashboard: ServerProcess) -> None:
     assert dashboard.request("/", headers=stranger) == (200, "the dashboard")
     assert dashboard.request("/healthz", headers=stranger)[0] == 200
     assert dashboard.request("/metrics")[0] == 404
+    with Viewer(dashboard.port, path="/echo", host="dashboard.example") as viewer:
+        for text in ("one", "two"):
+            viewer.send(text)
+            assert viewer.frame() == (TEXT, text.encode())
     dashboard.stop()
 
 
