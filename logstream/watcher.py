@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import stat
+import struct
 import threading
 import time
 from collections import deque
@@ -29,7 +30,9 @@ except (ImportError, AttributeError):  # not Linux
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
-_EVENTS = 4096  # bytes of the kernel's queue read at once; to allocate watchdog's 96 KB would cost each line 20 us
+_EVENTS = 4096  # bytes of the kernel's queue read at once
+_EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
+_RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
 _SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
 
 
@@ -245,13 +248,40 @@ class _Observer:
                 _wake(follower)
 
 
+class _Changed:
+    """An event as far as watchdog's `handle_event` looks at one, and all that can matter of most of them."""
+
+    __slots__ = ("wd",)
+    is_queue_overflow = is_ignored = False
+
+    def __init__(self, wd: int) -> None:
+        self.wd = wd
+
+
 class _Inotify(InotifyFD):
-    """watchdog's reader of the kernel's queue, with a buffer that a few events fit in."""
+    """watchdog's reader of the kernel's queue, on a shorter way from the kernel to who is woken.
+
+    Its own makes an object of five fields of each event, in a buffer of 96 KB: 60 us of a line's 300. A file
+    that was written to several times is looked at once.
+    """
 
     def run(self) -> None:
         """Read events, and have them handled, until it is stopped."""
         while self.should_keep_running():
-            for event in self.read_events(event_buffer_size=_EVENTS):
+            events = self._read_event_buffer(_EVENTS)
+            changed: dict[int, None] = {}
+            rare: list[InotifyEvent] = []
+            position = 0
+            while position < len(events):
+                wd, mask, cookie, length = _EVENT.unpack_from(events, position)
+                position += _EVENT.size + length
+                if mask & _RARE:
+                    rare.append(InotifyEvent(WatchDescriptor(wd), Mask(mask), cookie, b""))
+                else:
+                    changed[wd] = None
+            for wd in changed:
+                self.handle_event(_Changed(wd))  # type: ignore[arg-type]
+            for event in rare:
                 self.handle_event(event)
 
 
