@@ -18,6 +18,7 @@ _PREFIX = "LOGSTREAM_"
 # What Kubernetes sets in each container beside a service that is called logstream.
 _SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_OTHERS = ("bind", "url")  # the server's own address, and the one that the command line asks
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int | None]  # scheme, host, port
@@ -105,7 +106,7 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def _check_keys(keys: Iterable[object]) -> None:
-    known = [_PREFIX + name.upper() for name in (*_PARSERS, "bind")]
+    known = [_PREFIX + name.upper() for name in (*_PARSERS, *_OTHERS)]
     for key in keys:
         if not isinstance(key, str) or not key.startswith(_PREFIX) or key in known or _SERVICE_LINK.fullmatch(key):
             continue

@@ -98,6 +98,8 @@ class Feed:
             subscription.over = True
             for group in (self._live, self._behind, self._waiting):
                 group.pop(subscription, None)
+            if not self._behind:
+                self.sharing.clear()
             self._rest_if_unheard()
             return not (self._live or self._behind or self._waiting)
 

@@ -78,9 +78,12 @@ class Message(dict[str, Any]):
         mine: Future[bytes] = Future()
         made = self._deflated.setdefault("frame", mine)
         if made is mine:
-            frame = self.frame
-            payload = memoryview(frame)[len(frame) - _payload_length(frame) :]
-            made.set_result(frame_header(0xC1, len(deflated := _deflate(payload))) + deflated)
+            try:
+                frame = self.frame
+                deflated = _deflate(memoryview(frame)[len(frame) - _payload_length(frame) :])
+                made.set_result(frame_header(0xC1, len(deflated)) + deflated)
+            except BaseException as error:  # or those who wait would wait for ever
+                made.set_exception(error)
         return made.result()
 
 

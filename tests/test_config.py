@@ -147,6 +147,7 @@ def test_what_others_set_is_not_taken_for_a_setting() -> None:
         "LOGSTREAM_PORT_80_TCP": "tcp://10.0.0.1:80",
         "LOGSTREAM_PORT_80_TCP_ADDR": "10.0.0.1",
         "LOGSTREAM_BIND": "127.0.0.1:0",
+        "LOGSTREAM_URL": "http://127.0.0.1:8000",
         "LOGS": "x",
     }
     assert Settings.load({"DEBUG": True}, environ) == Settings()

@@ -207,3 +207,16 @@ def test_an_offer_to_compress_is_accepted_where_frames_can_be_shared(offers: str
     answer = accept_deflate(offers)
     assert (answer is not None) == accepted
     assert answer is None or "server_no_context_takeover" in answer
+
+
+def test_a_compression_that_fails_fails_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a frame that will never be made."""
+
+    def fail(payload: bytes) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr("logstream.protocol._deflate", fail)
+    message = Message(data="text")
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            message.deflated_frame()
