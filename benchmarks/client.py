@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import select
 import socket
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 _OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 
 
+_STAMP = re.compile(rb"@(\d{10,20})@")  # when a line was written, in nanoseconds of the monotonic clock
 _buffer = bytearray(1 << 18)  # read into by all, so that a small read costs no large allocation
 
 
@@ -44,7 +46,7 @@ class Client:
         self.sock.sendall(header + b"\0\0\0\0" + payload)
 
     def read(self) -> None:
-        """Read what is there, and note how long its stamped lines took: a stamp is nanoseconds between two @."""
+        """Read what is there, and note how long its stamped lines took."""
         size = self.sock.recv_into(_buffer)
         now = time.monotonic_ns()
         if not size:
@@ -52,11 +54,12 @@ class Client:
         self.received += size
         if not self.stamped:
             return
-        parts = (self._rest + _buffer[:size]).split(b"@")
-        for stamp in parts[1:-1:2]:
-            self.delays.append((now - int(stamp)) / 1e9)
-        # A read may cut a stamp.
-        self._rest = b"@" + parts[-1] if len(parts) % 2 == 0 else b""
+        data = self._rest + _buffer[:size]
+        end = 0
+        for found in _STAMP.finditer(data):
+            self.delays.append((now - int(found[1])) / 1e9)
+            end = found.end()
+        self._rest = data[max(end, len(data) - 24) :]  # a read may cut a stamp
 
     def close(self) -> None:
         """End the connection without a word."""

@@ -196,7 +196,7 @@ def _load(server: Server, count: int, offered: bool = False) -> Row:
     size = 100 * _MB
     _fill(server.log("large"), size)
     with server.log("large").open("ab") as file:
-        file.write(b"@1@\n")  # the last line: any number is a stamp
+        file.write(b"@%020d@\n" % 0)  # the last line: any number is a stamp
     with contextlib.ExitStack() as stack:
         delays: list[float] = []
         clients = [
