@@ -193,9 +193,13 @@ def _session(leader: int) -> Iterator[int]:
 
 
 def _cpu(pid: int) -> float:
-    """A process's CPU seconds, and those of its children that have ended."""
+    """A process's CPU seconds, and those of its children that have ended.
+
+    By its own clock (clock_getcpuclockid(3)), to the nanosecond: the usual accounts are samples, a hundred a second.
+    """
     try:
+        own = time.clock_gettime((~pid << 3) | 2)
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return 0.0
-    return sum(map(int, fields[11:15])) / _TICKS
+    return own + sum(map(int, fields[13:15])) / _TICKS
