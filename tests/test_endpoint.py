@@ -431,9 +431,11 @@ def test_large_messages_are_compressed_for_who_can_read_them(
     for viewer in (browser, plain):
         viewer.subscribe(session)
         viewer.read_text(session, log.read_text())
+    before = browser.received
     append(log, MIXED * 10_000)
     for viewer in (browser, plain):
         viewer.read_text(session, log.read_text())
+    assert browser.received - before < len(MIXED.encode()) * 10_000 / 4
     assert browser.compressed > 5
     assert plain.compressed == 0
     assert browser.received < plain.received / 4

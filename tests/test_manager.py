@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from logstream import LogStreamManager
+from logstream import LogStreamManager, feed
 from logstream.subscription import CHUNK, WHOLE
 
 from .recorder import Recorder
@@ -197,6 +197,50 @@ def test_a_disk_that_fails_while_a_log_is_followed_is_an_error(
     assert manager.subscription_count("a") == 0
     manager.subscribe("a", "viewer")
     assert clients.last("viewer")["data"].endswith("unreadable")
+
+
+def test_what_is_written_between_the_read_and_the_look_is_not_lost(
+    manager: LogStreamManager, clients: Recorder, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the sweep alone, text that comes just after a feed has read, and before it looks at the path, arrives."""
+
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr("logstream.watcher._Inotify", refuse)
+    manager.subscribe("a", "viewer")
+    wait_until(lambda: manager.counts()["clients_behind"] == 0)
+    look = feed.look
+    late = ["late"]
+
+    def look_late(path: str) -> os.stat_result | None:
+        if late and clients.text("viewer").endswith("early"):
+            append(log, late.pop())
+        return look(path)
+
+    monkeypatch.setattr(feed, "look", look_late)
+    append(log, "early")
+    wait_until(lambda: clients.text("viewer").endswith("earlylate"))
+    assert not late
+
+
+def test_loads_are_shared_while_there_are_several(manager: LogStreamManager, clients: Recorder, log: Path) -> None:
+    """From the second client that loads a session on, and no longer than that; afterwards nothing is kept for them."""
+    log.write_bytes(b"x" * 3_000_000)
+    one = clients.begin_stalled_load(manager, "a", "one")
+    feed = manager._feeds["a"]
+    assert not feed.is_loaded_by_several()
+    two = threading.Thread(target=manager.subscribe, args=("a", "two"))
+    clients.full.add("two")
+    two.start()
+    wait_until(feed.is_loaded_by_several)
+    clients.full.clear()
+    clients.open.set()
+    for thread in (one, two):
+        thread.join()
+    wait_until(lambda: len(clients.text("one")) == len(clients.text("two")) == 3_000_000)
+    wait_until(lambda: not feed.is_loaded_by_several())
+    wait_until(lambda: not feed.sharing._pieces)
 
 
 def test_a_client_may_follow_so_many_sessions_and_no_more(clients: Recorder, tmp_path: Path) -> None:

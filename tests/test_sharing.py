@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,18 @@ def test_a_file_that_was_rewritten_is_never_taken_for_what_it_was(path: Path, fi
         with path.open("r+b") as log:
             log.write(content)
         assert sharing.read(file, 0, 6000, 0, False).text == content.decode()
+
+
+@pytest.mark.parametrize("age", [0, 1_000_000_000])
+def test_neither_an_old_nor_an_equal_time_hides_a_change(path: Path, file: LogFile, age: int) -> None:
+    """A change may bear the same time as the one before it, if both are recent, and any time if it is another one."""
+    sharing = Sharing()
+    time_of_change = time.time_ns() - age
+    for number in range(5):
+        path.write_bytes(b"%03d" % number * 2000)
+        time_of_change += 1 if age else 0
+        os.utime(path, ns=(time_of_change, time_of_change))
+        assert sharing.read(file, 0, 6000, 0, False).text == f"{number:03}" * 2000
 
 
 def test_a_message_is_made_once_for_each_form(file: LogFile) -> None:

@@ -136,3 +136,18 @@ def test_without_a_file_there_is_still_a_last_message() -> None:
     assert one.next_message() is None
     one.end = End(None, 0)
     assert data(one.next_message()) == ("", True, True)
+
+
+def test_who_loads_the_same_gets_the_same_message(path: Path, closing: list[Subscription]) -> None:
+    """Each piece is one message for all that want its form, which so is encoded once."""
+    path.write_text("größer\n" * 300_000)
+    plain = [subscription(path), subscription(path)]
+    with_cursor = subscription(path, cursors=True)
+    closing += [*plain, with_cursor]
+    for _ in range(3):
+        first, second = (one.next_message() for one in plain)
+        other = with_cursor.next_message()
+        assert first is second
+        assert first is not None and other is not None
+        assert other["data"] is first["data"]
+        assert "cursor" in other

@@ -150,6 +150,21 @@ def test_tmux_tells_its_sessions(tmux: Tmux, socket: str) -> None:
     assert list_sessions(socket) == {}
 
 
+def test_a_tmux_that_fails_says_nothing_about_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that is not the absence of a server is no proof that a session has ended."""
+    (tmp_path / "socket").touch()
+    program = tmp_path / "tmux"
+    program.write_text("#!/bin/sh\necho protocol version mismatch >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(TmuxError, match="mismatch"):
+        list_sessions(str(tmp_path / "socket"))
+    program.chmod(0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TmuxError):
+        list_sessions(str(tmp_path / "socket"))
+
+
 class Sessions:
     """What tmux would say, and what is followed and reported."""
 
