@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 
 _OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-
-
 _STAMP = re.compile(rb"@(\d{10,20})@")  # when a line was written, in nanoseconds of the monotonic clock
 _buffer = bytearray(1 << 18)  # read into by all, so that a small read costs no large allocation
 

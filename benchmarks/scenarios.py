@@ -37,17 +37,7 @@ def latency(rounds: int) -> Iterator[Row]:
 
 def fanout(rounds: int) -> Iterator[Row]:
     """Server CPU for a delivered line: 200 clients, 50 lines a second"""
-
-    def measure(server: Server) -> Row:
-        with _following(server, ["log"] * 200) as clients:
-            delays = clients[0].delays
-            cpu = server.cpu()
-            with _writing(server, ["log"], rate=50, lines=250):
-                _read_lines(clients, 250 * 200)
-            cpu = server.cpu() - cpu
-        return {"CPU µs a line": cpu / len(delays) * 1e6} | quantiles(delays)
-
-    found = yield from _compare([Logstream, BareLoop, Websocketd, NodePeer], measure, rounds)
+    found = yield from _compare([Logstream, BareLoop, Websocketd, NodePeer], _fan_out, rounds)
     yield from _ratios(found, ["CPU µs a line"])
 
 
@@ -171,13 +161,8 @@ def deflate(rounds: int) -> Iterator[Row]:
     for _ in range(rounds):
         for offered in (False, True):
             label = {"deflate": "offered" if offered else "not offered"}
-            with Logstream() as server, _following(server, ["log"] * 200, offered=offered) as clients:
-                delays = clients[0].delays
-                cpu = server.cpu()
-                with _writing(server, ["log"], rate=50, lines=250):
-                    read_until(clients, lambda: len(delays) >= 250 * 200)
-                cpu = server.cpu() - cpu
-                lines[offered].append(label | {"CPU µs a line": cpu / len(delays) * 1e6} | quantiles(delays))
+            with Logstream() as server:
+                lines[offered].append(label | _fan_out(server, offered=offered))
             with Logstream() as server:
                 loads[offered].append(label | _load(server, 1, offered=offered))
     found = {offered: medians(rows) for offered, rows in lines.items()}
@@ -189,6 +174,17 @@ def deflate(rounds: int) -> Iterator[Row]:
         "CPU ratio": float(found[True]["CPU µs a line"]) / float(found[False]["CPU µs a line"]),
         "wire bytes of a load": float(loaded[True]["MB on the wire"]) / float(loaded[False]["MB on the wire"]),
     }
+
+
+def _fan_out(server: Server, offered: bool = False) -> Row:
+    """Deliver 250 lines to 200 clients."""
+    with _following(server, ["log"] * 200, offered=offered) as clients:
+        delays = clients[0].delays
+        cpu = server.cpu()
+        with _writing(server, ["log"], rate=50, lines=250):
+            _read_lines(clients, 250 * 200)
+        cpu = server.cpu() - cpu
+    return {"CPU µs a line": cpu / len(delays) * 1e6} | quantiles(delays)
 
 
 def _load(server: Server, count: int, offered: bool = False) -> Row:

@@ -6,7 +6,7 @@ import json
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +16,7 @@ from simple_websocket import ConnectionError as HandshakeError
 
 _FIRST_DELAY = 0.1  # seconds until the first new attempt to connect; each further one waits twice as long,
 _LAST_DELAY = 5.0  # up to this
+_CLOSE_TIMEOUT = 1.0  # seconds that the thread which reads has to end
 _PING_INTERVAL = 25  # seconds after which a server that has said nothing is asked whether it is there
 
 
@@ -56,7 +57,7 @@ def follow(
     cursor: str | None = None,
     wait: bool = False,
     reconnect: bool = True,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """The events of a session, to its completion; each `next` waits for one.
 
     `url` is the server's address, or that of its WebSocket endpoint. `tail` begins with so many last lines, `cursor`
@@ -146,12 +147,12 @@ def _events(ws: Client, session_name: str, tail: int | None, cursor: str | None,
 
 def _close(ws: Client) -> None:
     try:
-        super(
-            Client, ws
-        ).close()  # says so; the client's own would go on to close the socket under the thread that reads
+        # Says so. The client's own would go on to close the socket under the thread that reads.
+        super(Client, ws).close()
     except (ConnectionClosed, OSError):
         pass  # it was closed already
     try:
         ws.sock.shutdown(socket.SHUT_RDWR)  # which ends the thread
     except OSError:
         pass
+    ws.thread.join(_CLOSE_TIMEOUT)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from .manager import DEFAULT_DIRECTORY, DEFAULT_SUFFIX
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
+RESERVED_THREADS = 32  # of a web server that has enough of them: so many are not for WebSockets
 
 _PREFIX = "LOGSTREAM_"
 # What Kubernetes sets in each container beside a service that is called logstream.

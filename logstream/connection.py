@@ -78,23 +78,29 @@ class Connection:
     def offer_message(self, message: Message) -> bool:
         """Send a message if that can be done now, and return whether it was. Never blocks.
 
-        One that is to be compressed is left to `send_message`. The end of a frame that fits only in part is
-        kept and sent before anything else.
+        One that is to be compressed is left to `send_message`.
         """
         frame = message.frame
         if len(frame) >= DEFLATE_FROM and self._deflates:
             return False
+        return self.offer(frame, messages=1)
+
+    def offer(self, data: bytes, *, messages: int = 0) -> bool:
+        """Send one whole frame if that can be done now, and return whether it was. Never blocks.
+
+        The end of a frame that fits only in part is kept and sent before anything else.
+        """
         if not self._send_lock.acquire(False):
             return False
         try:
             if not self._sending or (self._rest and not self._flush()):
                 return False
-            sent = self._sock.send(frame, _DONTWAIT)
+            sent = self._sock.send(data, _DONTWAIT)
             self.bytes_sent += sent
-            self.messages_sent += 1
-            if sent == len(frame):
+            self.messages_sent += messages
+            if sent == len(data):
                 return True
-            self._rest = memoryview(frame)[sent:]
+            self._rest = memoryview(data)[sent:]
         except OSError:  # full, or dead: the next blocking send tells
             return False
         finally:
@@ -167,7 +173,7 @@ class Connection:
                 logger.debug("a client has not answered for %g seconds", self._ping_interval)
                 self.abort()
                 return b""
-            if self._ping():
+            if self.offer(_PING):
                 pinged = self.bytes_sent
         return self._sock.recv(size)
 
@@ -179,20 +185,6 @@ class Connection:
         """Send nothing more. The socket itself is closed by the web server, whose it is."""
         self._sending = False
         self._shutdown(socket.SHUT_WR)
-
-    def _ping(self) -> bool:
-        """Ask the client whether it is there, if that can be done now."""
-        if not self._send_lock.acquire(False):
-            return False
-        try:
-            if not self._sending or self._rest:
-                return False
-            self.bytes_sent += self._sock.send(_PING, _DONTWAIT)
-            return True
-        except OSError:
-            return False
-        finally:
-            self._send_lock.release()
 
     # What follows, up to _send_rest, is called with the send lock held.
 

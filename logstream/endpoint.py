@@ -19,7 +19,7 @@ from wsproto.utilities import ProtocolError as WebSocketProtocolError
 
 from . import tmux
 from .access import Access, Refusal
-from .config import Settings
+from .config import RESERVED_THREADS, Settings
 from .connection import Connection
 from .manager import LogStreamManager, Offer, Send
 from .metrics import Metrics
@@ -81,7 +81,7 @@ class Endpoint:
 
     def limit_connections(self, threads: int) -> None:
         """Admit no more connections than leave some of the web server's threads, and descriptors, to HTTP."""
-        allowed = threads - min(32, max(1, threads // 4))
+        allowed = threads - min(RESERVED_THREADS, max(1, threads // 4))
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if descriptors != resource.RLIM_INFINITY:
             allowed = min(allowed, descriptors * 3 // 4)

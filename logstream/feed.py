@@ -212,7 +212,7 @@ class Feed:
                 if found is not None:
                     self.seen = signature_of(state)  # what was written since we read is still to be seen
                 if final:
-                    self._send(reader, reader.file.state().st_size, budget, final=True)
+                    self._send(reader, reader.file.size(), budget, final=True)
             else:
                 if final:
                     self._send(reader, state.st_size, budget)

@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from logstream.config import ConfigurationError, Settings, bind_address
+from logstream.config import RESERVED_THREADS, ConfigurationError, Settings, bind_address
 from logstream.malloc import keep_little
 from logstream.metrics import forget_process, prepare_sharing
 
@@ -24,7 +24,7 @@ keep_little()
 
 worker_class = "logstream.gunicorn_worker.Worker"
 workers = 1  # each would follow files for itself, and a completion reaches the one that is told of it
-threads = max(1000, (_settings.max_connections or 0) + 32)  # requests at once; WebSockets may have all but a few
+threads = max(1000, (_settings.max_connections or 0) + RESERVED_THREADS)  # requests at once
 worker_connections = threads + 100
 if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"  # the heartbeat must not wait for a disk

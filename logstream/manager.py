@@ -1,7 +1,9 @@
 """Who follows what: the engine's front, which makes feeds and drops them.
 
 Locks are taken in this order and never in another: the manager's, a feed's, a catch-up's, a socket's.
-The watcher's, the endpoint's and a file's own are leaves: nothing else is taken, and nothing called, while one is held.
+The watcher's, the endpoint's, the tmux watcher's, a rate's and a file's own are leaves: nothing else is taken, and
+nothing called, while one is held. The metrics' own is taken with none held; prometheus_client's are behind it, and
+behind a feed's.
 """
 
 from __future__ import annotations

@@ -59,24 +59,20 @@ class Message(dict[str, Any]):
     Any thread may ask.
     """
 
-    __slots__ = ("_deflated", "frame")
+    __slots__ = ("__dict__", "frame")
     frame: bytes  # the message as one unmasked WebSocket text frame
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not made yet."""
-        if name == "frame":
-            payload = orjson.dumps(self)
-            self.frame = frame_header(0x81, len(payload)) + payload
-            return self.frame
-        if name == "_deflated":
-            self._deflated: dict[str, Future[bytes]] = {}
-            return self._deflated
-        raise AttributeError(name)
+        if name != "frame":
+            raise AttributeError(name)
+        self.frame = text_frame(orjson.dumps(self))
+        return self.frame
 
     def deflated_frame(self) -> bytes:
         """The message as one compressed frame (RFC 7692), made by who asks first, and awaited by who asks meanwhile."""
         mine: Future[bytes] = Future()
-        made = self._deflated.setdefault("frame", mine)
+        made: Future[bytes] = self.__dict__.setdefault("_deflated", mine)  # one call, so that two cannot both be first
         if made is mine:
             try:
                 frame = self.frame

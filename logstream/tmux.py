@@ -42,7 +42,7 @@ class TmuxWatcher:
         self._followed = followed
         self._report = report
         self._stop = threading.Event()
-        # Guards _thread: it ends by itself, and whoever comes then starts the next one.
+        # Guards both below: the thread ends by itself, and whoever comes then starts the next one.
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._asked = False  # somebody has come since the thread last looked

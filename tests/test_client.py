@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,12 @@ MIXED = "größer 日本語 😀\n"
 def url(server: ServerProcess) -> str:
     """A server's address."""
     return f"http://127.0.0.1:{server.port}"
+
+
+def first_of(events: Generator[Event, None, None]) -> Event:
+    """The first event of an iterator that then ends, and its connection with it."""
+    with contextlib.closing(events):
+        return next(events)
 
 
 class Reader:
@@ -77,11 +85,11 @@ def test_a_restart_of_the_server_is_not_seen(start: Starting) -> None:
 def test_where_to_begin(server: ServerProcess, session: str, log: Path) -> None:
     """With the last lines, behind a cursor, or when there is a log."""
     log.write_text("1\n2\n3\n")
-    first = next(follow(url(server), session, tail=1))
+    first = first_of(follow(url(server), session, tail=1))
     assert (first.text, first.reset) == ("3\n", True)
     with log.open("a") as file:
         file.write("4\n")
-    resumed = next(follow(f"{url(server)}/ws", session, cursor=first.cursor))
+    resumed = first_of(follow(f"{url(server)}/ws", session, cursor=first.cursor))
     assert (resumed.text, resumed.reset) == ("4\n", False)
     reader = Reader(f"127.0.0.1:{server.port}", f"{session}-later", wait=True)
     server.log(f"{session}-later").write_text("there")
@@ -94,17 +102,17 @@ def test_what_is_wrong_is_said(start: Starting) -> None:
     """No server, not allowed, no such session: each is an error of its own, with a sentence."""
     server = start("gunicorn", LOGSTREAM_TOKEN="secret")
     with pytest.raises(NotAllowedError, match="token"):
-        next(follow(url(server), "a"))
+        first_of(follow(url(server), "a"))
     with pytest.raises(SessionError, match="not found"):
-        next(follow(url(server), "a", token="secret"))
+        first_of(follow(url(server), "a", token="secret"))
     server.log("a").write_text("text")
-    assert next(follow(url(server), "a", token="secret")).text == "text"
+    assert first_of(follow(url(server), "a", token="secret")).text == "text"
     server.stop()
     with pytest.raises(NoServerError):
-        next(follow(url(server), "a"))
+        first_of(follow(url(server), "a"))
     for nonsense in ("ftp://127.0.0.1", "http://", "http://127.0.0.1:x"):
         with pytest.raises(NoServerError):
-            next(follow(nonsense, "a"))
+            first_of(follow(nonsense, "a"))
 
 
 def test_a_server_that_speaks_something_else_is_no_server() -> None:
@@ -122,7 +130,7 @@ def test_a_server_that_speaks_something_else_is_no_server() -> None:
         thread.start()
         for _ in range(3):
             with pytest.raises(NoServerError):
-                next(follow(f"http://127.0.0.1:{listener.getsockname()[1]}", "a"))
+                first_of(follow(f"http://127.0.0.1:{listener.getsockname()[1]}", "a"))
         thread.join()
 
 
