@@ -7,6 +7,7 @@ of somebody else's cannot hide (cross-site WebSocket hijacking).
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import re
@@ -31,6 +32,16 @@ class Refusal(NamedTuple):
     advice: str
 
 
+WRONG_TOKEN = Refusal(401, "A valid token is needed.", "its token is missing or wrong (LOGSTREAM_TOKEN)")
+
+
+class Cookie(NamedTuple):
+    """What a browser that has shown the token keeps in its place. The token cannot be told from it."""
+
+    name: str
+    value: str
+
+
 class Access:
     """The rules of one app. Any thread."""
 
@@ -40,6 +51,7 @@ class Access:
         With None for the name it returns whether the request may connect at all. It runs in the request's context.
         """
         self._token = settings.token
+        self.cookie = _cookie(settings.token) if settings.token is not None else None
         self._origins = settings.allowed_origins
         self._authorize = authorize
 
@@ -61,7 +73,7 @@ class Access:
             return None
         if self._token is not None:
             if not self._shows_token(request):
-                return Refusal(401, "A valid token is needed.", "its token is missing or wrong (LOGSTREAM_TOKEN)")
+                return WRONG_TOKEN
         elif self._authorize is None:
             refusal = _check_local(request)
             if refusal is not None:
@@ -86,12 +98,19 @@ class Access:
                 return False
             raise
 
+    def is_token(self, text: str) -> bool:
+        """Whether this is the token."""
+        return self._token is not None and _same(text, self._token)
+
+    def has_cookie(self, request: Request) -> bool:
+        """Whether a browser has shown the token before."""
+        return self.cookie is not None and _same(request.cookies.get(self.cookie.name, ""), self.cookie.value)
+
     def _shows_token(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         shown = [credentials.strip()] if scheme.lower() == "bearer" else []
         shown += request.args.getlist("token")
-        expected = (self._token or "").encode()
-        return any(hmac.compare_digest(one.encode(errors="replace"), expected) for one in shown)
+        return any(self.is_token(one) for one in shown) or self.has_cookie(request)
 
     def _admits(self, text: str, request: Request) -> bool:
         """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""
@@ -100,6 +119,16 @@ class Access:
             return False
         own = parse_origin(f"{origin[0]}://{_host(request)}")
         return origin == own or origin in self._origins
+
+
+def _cookie(token: str) -> Cookie:
+    """The name is the token's own, since browsers give a cookie to all servers of a host, whatever their port."""
+    digest = hmac.new(token.encode(), b"logstream cookie", hashlib.sha256).hexdigest()
+    return Cookie(f"logstream_{digest[:8]}", digest[8:])
+
+
+def _same(shown: str, expected: str) -> bool:
+    return hmac.compare_digest(shown.encode(errors="replace"), expected.encode())
 
 
 def _check_local(request: Request) -> Refusal | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
 
 from .diagnostics import set_up_logging
 from .extension import LogStream
+from .page import NAME as PAGE
 from .protocol import ProtocolError, check_session_name
-from .sessions import list_sessions
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -19,25 +20,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.update(config or {})
     set_up_logging()
     logs = LogStream(app)
+    app.register_blueprint(logs.page())
 
     @app.before_request
     def check_access() -> Response | None:
+        if request.blueprint == PAGE:
+            return None  # which asks for a token by a form
         return logs.check_access(monitoring=request.endpoint == "healthz")
-
-    @app.get("/sessions")
-    def sessions() -> Response:
-        listed = list_sessions(app.config["LOGSTREAM_DIRECTORY"], app.config["LOGSTREAM_SUFFIX"])
-        return jsonify(
-            [
-                {
-                    "name": session.name,
-                    "size": session.size,
-                    "changed": session.changed,
-                    "complete": logs.manager.is_complete(session.name, session.signature),
-                }
-                for session in listed
-            ]
-        )
 
     @app.post("/sessions/<name>/complete")
     def complete(name: str) -> Response:
@@ -47,6 +36,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             return Response(f"{error}\n", status=400, mimetype="text/plain")
         logs.manager.notify_session_completed(name)
         return Response(status=204)
+
+    @app.get("/favicon.ico")
+    def icon() -> BaseResponse:
+        """What browsers ask for beside a log that is no page."""
+        return redirect(url_for(f"{PAGE}.static", filename="icon.svg"))
 
     @app.get("/healthz")
     def healthz() -> Response:

@@ -41,7 +41,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, access: Access) -> None:
         self._settings = settings
-        self._access = access
+        self.access = access
         self._max_connections = settings.max_connections or MAX_CONNECTIONS
         self.metrics = Metrics.create(self.counts, self._sent)
         self.manager = LogStreamManager(
@@ -103,15 +103,24 @@ class Endpoint:
 
     def check(self, *, monitoring: bool = False) -> Response | None:
         """The answer to the current request if it is refused."""
-        refusal = self._access.check(request, monitoring=monitoring)
-        return None if refusal is None else self._refuse(refusal)
+        refusal = self.access.check(request, monitoring=monitoring)
+        return None if refusal is None else self.refuse(refusal)
 
-    def _refuse(self, refusal: Refusal) -> Response:
+    def refuse(self, refusal: Refusal) -> Response:
+        """The answer to the current request, which is refused; the operator's line too."""
         self._refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), refusal.advice)
         response = Response(f"{refusal.sentence}\n", status=refusal.status, mimetype="text/plain")
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
+
+    def allows(self, session_name: str) -> bool:
+        """Whether the client of the current request may see a session; not where the hook fails."""
+        try:
+            return self.access.allows(session_name)
+        except Exception:
+            logger.exception("the authorize hook failed")
+            return False
 
     def _admit(self) -> Response | None:
         """Before the handshake: say no, or put our connection where simple-websocket finds its socket."""
@@ -132,7 +141,7 @@ class Endpoint:
             full = self._admitted >= self._max_connections
             self._admitted += not full
         if full:
-            return self._refuse(_FULL)
+            return self.refuse(_FULL)
         extensions = accept_deflate(environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
         if extensions is not None:
             environ["HTTP_SEC_WEBSOCKET_EXTENSIONS"] = extensions  # which simple-websocket accepts as they are
@@ -214,14 +223,8 @@ class Endpoint:
             raise ProtocolError(
                 f"Session {session_name!r} cannot be followed now: this connection subscribes too often.", session_name
             )
-        try:
-            allowed = self._access.allows(session_name)
-            if not allowed:
-                self._refusals.warning("refused session %s: the authorize hook says no", ascii(session_name[:100]))
-        except Exception:
-            logger.exception("the authorize hook failed")
-            allowed = False
-        if not allowed:
+        if not self.allows(session_name):
+            self._refusals.warning("refused session %s: the authorize hook says no", ascii(session_name[:100]))
             raise ProtocolError(f"Session {session_name!r} is not for you to follow.", session_name)
 
     def _close(self) -> None:

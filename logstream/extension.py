@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import cast
 
-from flask import Flask, Response, current_app
+from flask import Blueprint, Flask, Response, current_app
 
 from .access import Access, Authorize
 from .config import Settings
 from .diagnostics import hide_tokens
 from .endpoint import Endpoint
 from .manager import LogStreamManager
+from .page import create_page
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,14 @@ class LogStream:
     def manager(self) -> LogStreamManager:
         """The manager of the current app, or outside of one, of the app that was mounted on last."""
         return self._endpoint.manager
+
+    def page(self) -> Blueprint:
+        """A blueprint with the page, for `app.register_blueprint(logs.page(), url_prefix="/logs")`.
+
+        It lists the sessions and shows each one live, with the whole log and the JavaScript client beside it. The
+        rules of who may connect hold for it by themselves.
+        """
+        return create_page()
 
     def counts(self) -> dict[str, int]:
         """Totals for monitoring: open connections, and what the manager counts. Any thread."""

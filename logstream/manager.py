@@ -255,6 +255,13 @@ class LogStreamManager:
             self._forget(ws, "the server is closing")
         self._watcher.close()
 
+    def open_log(self, session_name: str) -> LogFile:
+        """A session's log, opened safely; the caller closes it. Raises ProtocolError."""
+        check_session_name(session_name, self._suffix)
+        file = self._open(session_name, wait=False)
+        assert file is not None, "only waiting gives none"
+        return file
+
     def _path(self, session_name: str) -> str:
         return os.path.join(self._directory, session_name + self._suffix)
 

@@ -16,6 +16,11 @@ from .viewer import Viewer
 _numbers = itertools.count()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds where pictures are kept."""
+    parser.addoption("--screenshots", metavar="DIR", help="keep the README's picture of the page in this directory")
+
+
 @pytest.fixture(scope="module", params=["gunicorn", "flask"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Each of the two servers; one that prints a traceback fails its tests."""

@@ -20,6 +20,7 @@ def authorize(session_name: str | None) -> bool:
 app = Flask(__name__)
 app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25}  # for the dashboard's own WebSockets
 logs = LogStream(app, authorize=authorize)
+app.register_blueprint(logs.page(), url_prefix="/logs")
 
 
 @Sock(app).route("/echo")

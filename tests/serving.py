@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
 
@@ -28,6 +29,14 @@ def wait_until(condition: Callable[[], object], timeout: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.005)
+
+
+class Answer(NamedTuple):
+    """What a server says to an HTTP request."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
 
 
 class ServerProcess:
@@ -69,13 +78,20 @@ class ServerProcess:
 
     def request(self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """An HTTP request's status and body."""
-        url = f"http://127.0.0.1:{self.port}{path}"
-        request = urllib.request.Request(url, method=method, headers=dict(headers or {}))
+        answer = self.fetch(path, method, headers)
+        return answer.status, answer.body.decode()
+
+    def fetch(
+        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
+    ) -> Answer:
+        """An HTTP request's whole answer, which may be a redirection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            with urllib.request.urlopen(request, timeout=5) as response:
-                return response.status, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            connection.request(method, path, body, dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
 
     def complete(self, session: str) -> None:
         """Tell the server that a session is complete."""

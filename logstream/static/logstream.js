@@ -1,0 +1,145 @@
+// A client for logstream: follows sessions over one WebSocket, reconnects, and goes on where it was.
+//
+//   import { LogStream } from "./logstream.js";
+//   const logs = new LogStream("/ws");
+//   logs.subscribe("build", {
+//     reset: () => (pre.textContent = ""),
+//     text: (text) => pre.append(text),
+//     complete: () => (title.textContent = "done"),
+//   });
+
+const FIRST_DELAY = 250; // milliseconds until the first new attempt to connect; each further one waits twice as long,
+const LAST_DELAY = 5000; // up to this
+
+/** One connection to a server, which is opened with the first subscription and again whenever it is lost. */
+export class LogStream {
+  #url;
+  #WebSocket;
+  #socket = null;
+  #subscriptions = new Map(); // by session name
+  #delay = 0;
+  #timer = null;
+  #onState;
+  #state = "closed";
+
+  /**
+   * @param {string | URL} url the WebSocket endpoint, relative to the page or not, with `?token=…` where one is needed
+   * @param {{ state?: (state: "connecting" | "open" | "reconnecting" | "closed") => void,
+   *           WebSocket?: typeof WebSocket }} options `state` is called with each change
+   */
+  constructor(url, options = {}) {
+    this.#url = new URL(url, globalThis.location?.href);
+    this.#url.protocol = this.#url.protocol.replace("http", "ws");
+    this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this.#onState = options.state ?? (() => {});
+  }
+
+  /** How the connection is: "connecting", "open", "reconnecting" or "closed". */
+  get state() {
+    return this.#state;
+  }
+
+  /**
+   * Follow a session, instead of an earlier subscription to it. What is called, each where it is given:
+   *
+   * - `reset()`: the text so far is void. First of all, and when the log was rewritten.
+   * - `text(text)`: some more of it.
+   * - `progress(offset, size)`: bytes that are here, of so many there are; after each `text`.
+   * - `complete()`: that was all. The subscription is over.
+   * - `error(sentence)`: the server cannot serve this session. The subscription is over.
+   *
+   * @param {string} sessionName
+   * @param {{ reset?: () => void, text?: (text: string) => void, progress?: (offset: number, size: number) => void,
+   *           complete?: () => void, error?: (sentence: string) => void }} callbacks
+   * @param {{ tail?: number, wait?: boolean, cursor?: string }} options begin with so many last lines, wait for
+   *   a log that is not there yet, go on after the `cursor` of an earlier subscription
+   * @returns {{ readonly cursor: string | null, unsubscribe: () => void }}
+   */
+  subscribe(sessionName, callbacks, options = {}) {
+    const subscription = { sessionName, callbacks, options, cursor: options.cursor ?? null };
+    this.#subscriptions.set(sessionName, subscription);
+    if (this.#socket === null && this.#timer === null) this.#connect();
+    else if (this.#state === "open") this.#ask(subscription);
+    return {
+      get cursor() {
+        return subscription.cursor;
+      },
+      unsubscribe: () => {
+        if (this.#subscriptions.get(sessionName) !== subscription) return;
+        this.#subscriptions.delete(sessionName);
+        if (this.#state === "open") this.#send({ type: "unsubscribe:logs", sessionName });
+      },
+    };
+  }
+
+  /** End the connection and all subscriptions. */
+  close() {
+    this.#subscriptions.clear();
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    this.#setState("closed");
+  }
+
+  #connect() {
+    this.#timer = null;
+    this.#setState(this.#state === "closed" ? "connecting" : "reconnecting");
+    const socket = new this.#WebSocket(this.#url);
+    this.#socket = socket;
+    socket.onopen = () => {
+      if (socket !== this.#socket) return;
+      this.#setState("open");
+      for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
+    };
+    socket.onmessage = (event) => {
+      if (socket === this.#socket) this.#receive(JSON.parse(event.data));
+    };
+    socket.onclose = () => {
+      if (socket !== this.#socket) return;
+      this.#socket = null;
+      this.#setState("reconnecting");
+      this.#delay = Math.min(LAST_DELAY, Math.max(FIRST_DELAY, 2 * this.#delay));
+      this.#timer = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2)); // not all at once
+    };
+  }
+
+  #ask({ sessionName, options, cursor }) {
+    const command = { type: "subscribe:logs", sessionName, cursor: cursor ?? true };
+    if (cursor === null && options.tail !== undefined) command.tail = options.tail;
+    // A log that was there may be gone for a moment, while it is rotated.
+    if (options.wait || cursor !== null) command.wait = true;
+    this.#send(command);
+  }
+
+  #send(command) {
+    this.#socket.send(JSON.stringify(command));
+  }
+
+  #receive(message) {
+    const subscription = this.#subscriptions.get(message.sessionName);
+    if (subscription === undefined) return;
+    // What an earlier subscription to the same session still had on its way is not for this one.
+    if (message.type === "logs:data" && subscription.cursor === null && !message.isInitial) return;
+    const { callbacks } = subscription;
+    if (message.type === "logs:error") {
+      this.#subscriptions.delete(message.sessionName);
+      callbacks.error?.(message.error);
+      return;
+    }
+    this.#delay = 0;
+    subscription.cursor = message.cursor;
+    if (message.isComplete) this.#subscriptions.delete(message.sessionName);
+    if (message.isInitial) callbacks.reset?.();
+    if (message.data !== "") callbacks.text?.(message.data);
+    callbacks.progress?.(parseInt(message.cursor, 10), message.size);
+    if (message.isComplete) callbacks.complete?.();
+  }
+
+  #setState(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#onState(state);
+  }
+}

@@ -1,0 +1,138 @@
+// The page of one session: its log, live.
+
+import { bytes } from "./format.js";
+import { LogStream } from "./logstream.js";
+import { LogView, MAX_LINES } from "./view.js";
+
+const ANEW = 5000; // milliseconds between looks whether a complete session has begun again
+const RECHECK = 3000; // milliseconds between looks whether the reader is still let in, while nothing connects
+const LARGE = 1_000_000; // bytes to load that a progress bar is shown for
+const LAG = 65_536; // bytes on their way that do not count as behind
+
+const log = document.querySelector("#log");
+const state = document.querySelector("#state");
+const size = document.querySelector("#size");
+const end = document.querySelector("#end");
+const loading = document.querySelector("#loading");
+const bar = loading.querySelector("progress");
+const share = loading.querySelector("span");
+const missing = document.querySelector("#missing");
+const { endpoint, session } = log.dataset;
+
+let offset = 0; // bytes that have come
+let total = null; // bytes there are; null before the first answer
+let skipped = 0; // bytes before the first one that was sent
+let complete = false;
+let refusal = null;
+let subscription = null;
+let checking = 0; // the timer for the next look whether we may still connect
+let shown = true; // or what is shown is to be brought up to date
+
+const view = new LogView(log, showView);
+const client = new LogStream(endpoint, { state: connectionChanged });
+follow({ tail: MAX_LINES, wait: true });
+log.focus();
+
+end.addEventListener("click", () => {
+  view.follow();
+  log.focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "End" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  view.follow();
+});
+
+function follow(options) {
+  let begins = false; // the next text is the first one
+  let first = 0; // bytes of that
+  subscription = client.subscribe(
+    session,
+    {
+      reset() {
+        begins = true;
+        first = 0;
+        view.reset();
+      },
+      text(text) {
+        if (begins) first = new TextEncoder().encode(text).length;
+        view.write(text);
+      },
+      progress(now, size) {
+        if (begins) skipped = Math.max(0, now - first);
+        begins = complete = false;
+        [offset, total] = [now, size];
+        update();
+      },
+      complete() {
+        complete = true;
+        update();
+        setTimeout(() => follow({ cursor: subscription.cursor }), ANEW);
+      },
+      error(sentence) {
+        refusal = sentence;
+        update();
+      },
+    },
+    options,
+  );
+}
+
+function connectionChanged(state) {
+  update();
+  if (state === "reconnecting") checkAccess();
+}
+
+/** A WebSocket does not say why it is refused: an ordinary request does, once the server is there again. */
+async function checkAccess() {
+  if (client.state !== "reconnecting") return;
+  try {
+    const { status } = await fetch(location.href, { method: "HEAD", cache: "no-store" });
+    if (status === 401 || status === 403) location.reload();
+  } catch {
+    // There is no server yet.
+  }
+  clearTimeout(checking);
+  checking = setTimeout(checkAccess, RECHECK);
+}
+
+function currentState() {
+  if (refusal !== null) return ["error", refusal];
+  if (complete) return ["complete", "complete"];
+  if (client.state !== "open") return [client.state, client.state];
+  if (total === null) return ["waiting", "waiting for the log"];
+  return total - offset > LAG ? ["behind", "behind"] : ["live", "live"];
+}
+
+/** Show how things are, once whatever is happening has happened. */
+function update() {
+  if (shown) queueMicrotask(show);
+  shown = false;
+}
+
+function show() {
+  shown = true;
+  const [name, text] = currentState();
+  if (state.dataset.state !== name) {
+    state.dataset.state = name;
+    state.textContent = text;
+    document.title = `${session}: ${text}`;
+  }
+  if (total === null) return;
+  size.textContent = bytes(total);
+  const [done, all] = [Math.max(0, offset - skipped), Math.max(0, total - skipped)];
+  loading.hidden = !(name === "behind" && (all - done > LARGE || !loading.hidden));
+  if (loading.hidden) return;
+  bar.max = all;
+  bar.value = done;
+  share.textContent = `${bytes(done)} of ${bytes(all)}`;
+}
+
+function showView() {
+  end.hidden = view.following;
+  const parts = [];
+  if (skipped > 0) parts.push(`about ${bytes(skipped)} at the beginning`);
+  if (view.dropped > 0) parts.push(`${view.dropped.toLocaleString("en")} lines`);
+  missing.hidden = parts.length === 0;
+  missing.querySelector("span").textContent = parts.join(", then ");
+}

@@ -1,0 +1,94 @@
+// The page of all sessions: a table that keeps itself current.
+
+import { age, bytes } from "./format.js";
+
+const INTERVAL = 2000; // milliseconds between looks
+
+const table = document.querySelector("table");
+const body = table.tBodies[0];
+const state = document.querySelector("#state");
+const empty = document.querySelector("#empty");
+const { sessions: address } = table.dataset;
+const rows = new Map(); // by session name
+
+let timer = 0;
+document.addEventListener("visibilitychange", refresh);
+refresh();
+
+/** Look now, unless nobody sees it, and again after a while. */
+async function refresh() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  try {
+    const response = await fetch(address, { cache: "no-cache" });
+    if (response.status === 401 || response.status === 403) {
+      location.reload();
+      return;
+    }
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    show(await response.json());
+    setState("live");
+  } catch {
+    setState("reconnecting");
+  }
+  clearTimeout(timer);
+  timer = setTimeout(refresh, INTERVAL);
+}
+
+function setState(name) {
+  if (state.dataset.state !== name) state.dataset.state = state.textContent = name;
+}
+
+function show(sessions) {
+  const focused = document.activeElement;
+  const names = new Set(sessions.map((session) => session.name));
+  for (const [name, row] of rows) {
+    if (names.has(name)) continue;
+    row.remove();
+    rows.delete(name);
+  }
+  sessions.forEach((session, index) => {
+    const row = rows.get(session.name) ?? add(session.name);
+    update(row, session);
+    if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
+  });
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true }); // it was moved
+  table.hidden = sessions.length === 0;
+  empty.hidden = sessions.length > 0;
+}
+
+function add(name) {
+  const row = document.createElement("tr");
+  const title = document.createElement("th");
+  const link = document.createElement("a");
+  title.scope = "row";
+  link.href = `${address}/${encodeURIComponent(name)}`;
+  link.textContent = name;
+  title.append(link);
+  row.append(title, cell("size"), cell("changed"), cell("state"));
+  row.cells[2].append(document.createElement("time"));
+  rows.set(name, row);
+  return row;
+}
+
+function cell(name) {
+  const made = document.createElement("td");
+  made.className = name;
+  return made;
+}
+
+function update(row, session) {
+  const [, size, changed, state] = row.cells;
+  const time = changed.firstChild;
+  const date = new Date(1000 * session.changed);
+  setText(size, bytes(session.size));
+  setText(time, age(session.changed));
+  time.dateTime = date.toISOString();
+  time.title = date.toLocaleString();
+  state.dataset.state = session.complete ? "complete" : "live";
+  setText(state, state.dataset.state);
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

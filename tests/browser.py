@@ -1,0 +1,201 @@
+"""A real browser, headless, as a reader of the page has one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from .serving import wait_until
+
+NEEDS = "needs Chromium: apt-get install chromium chromium-driver"
+
+_OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",  # which root cannot have
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--enable-precise-memory-info",
+)
+
+
+_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401")
+
+
+class Browser:
+    """One window. Remembers what its pages complain about and which addresses they ask."""
+
+    def __init__(self, profile: Path) -> None:
+        """Start it, with nothing from an earlier one; skips the test where there is none."""
+        chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+        if chromium is None or driver is None:
+            pytest.skip(NEEDS)
+        options = webdriver.ChromeOptions()
+        options.binary_location = chromium
+        for option in (*_OPTIONS, f"--user-data-dir={profile}"):
+            options.add_argument(option)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.outages = False  # a server is away for a while, of which a browser complains
+        self.driver = webdriver.Chrome(options, Service(driver))
+
+    def close(self) -> None:
+        """End it."""
+        self.driver.quit()
+
+    def reset(self) -> None:
+        """Leave the page, and forget what was set and what was heard."""
+        self.driver.get("about:blank")
+        self.command("Network.clearBrowserCookies")
+        self.outages = False
+        self.emulate("light")
+        self.resize(1000, 700)
+        self.complaints()
+        self.addresses()
+
+    def memory(self) -> int:
+        """Bytes that all of its processes have in use."""
+        return sum(memory_of(pid) for pid in descendants(self.driver.service.process.pid))
+
+    def command(self, name: str, **parameters: Any) -> Any:
+        """A command of the DevTools protocol."""
+        return self.driver.execute_cdp_cmd(name, parameters)
+
+    def run(self, script: str, *values: Any) -> Any:
+        """What a script returns that runs in the page."""
+        return self.driver.execute_script(script, *values)
+
+    def emulate(self, scheme: str) -> None:
+        """Prefer `light` or `dark`."""
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def resize(self, width: int, height: int, mobile: bool = False) -> None:
+        """Show pages in so many pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.command("Emulation.setDeviceMetricsOverride", **metrics)
+
+    def complaints(self) -> list[str]:
+        """Errors and warnings on the console since it was asked, but those that tell of an outage that is meant."""
+        entries = [entry for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        messages = [entry["message"] for entry in entries]
+        return [message for message in messages if not (self.outages and any(one in message for one in _OUTAGE))]
+
+    def addresses(self) -> set[str]:
+        """Hosts that pages have asked for something since it was asked."""
+        urls = []
+        for entry in self.driver.get_log("performance"):
+            event = json.loads(entry["message"])["message"]
+            if event["method"] == "Network.requestWillBeSent":
+                urls.append(event["params"]["request"]["url"])
+            elif event["method"] == "Network.webSocketCreated":
+                urls.append(event["params"]["url"])
+        return {urlsplit(url).netloc for url in urls if not url.startswith(("about:", "data:"))}
+
+    def screenshot(self, path: Path) -> None:
+        """Write what is seen as a PNG file."""
+        assert self.driver.save_screenshot(str(path))
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, on any of its threads, and those that they have started."""
+    children = []
+    for entry in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += [int(child) for child in entry.read_text().split()]
+        except FileNotFoundError:
+            pass  # the thread is gone
+    return children + [one for child in children for one in descendants(child)]
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory that a process has for itself; 0 where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/statm").read_text().split()
+    except FileNotFoundError:
+        return 0
+    return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
+
+
+class LogPage:
+    """The page of one session, as its reader sees it."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.browser = browser
+        self._run = browser.run
+        browser.driver.get(url)
+
+    def text(self) -> str:
+        """All lines that the page has."""
+        return str(self._run("return document.querySelector('.lines').textContent"))
+
+    def state(self) -> str:
+        """The word that says how it is."""
+        return str(self._run("return document.querySelector('#state').textContent"))
+
+    def seen(self, selector: str) -> str | None:
+        """The text of an element; None where it is not shown."""
+        found = self._run("return document.querySelector(arguments[0])?.checkVisibility()", selector)
+        return self.browser.driver.find_element("css selector", selector).text if found else None
+
+    def await_text(self, text: str, timeout: float = 10.0) -> None:
+        """Until the page has exactly this text."""
+        try:
+            wait_until(lambda: self.text() == text, timeout)
+        except AssertionError:
+            assert self.text() == text  # pytest shows where they differ
+
+    def await_state(self, state: str, timeout: float = 10.0) -> None:
+        """Until the page says that it is so."""
+        wait_until(lambda: self.state() == state, timeout)
+
+    def from_end(self) -> float:
+        """Pixels between what is seen and the end of the log."""
+        log = "const log = document.querySelector('#log');"
+        return float(self._run(f"{log} return log.scrollHeight - log.clientHeight - log.scrollTop"))
+
+    def style(self, text: str) -> dict[str, str]:
+        """How the run with this text is shown."""
+        return dict(
+            self._run(
+                """const spans = [...document.querySelectorAll('.lines span')];
+                const style = getComputedStyle(spans.find((span) => span.textContent === arguments[0]));
+                const names = ['color', 'backgroundColor', 'fontWeight', 'fontStyle', 'textDecorationLine', 'opacity'];
+                return Object.fromEntries(names.map((name) => [name, style[name]]));""",
+                text,
+            )
+        )
+
+    def scroll(self, pixels: int) -> None:
+        """Turn the mouse's wheel over the log, up where negative."""
+        wheel = {"type": "mouseWheel", "x": 300, "y": 300, "deltaX": 0, "deltaY": pixels}
+        self.browser.command("Input.dispatchMouseEvent", **wheel)
+
+    def press(self, key: str, code: int) -> None:
+        """Press a key, and let it go."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self.browser.command("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    def watch_answers(self) -> None:
+        """Measure from now on how long the page takes to answer a key, and how long it does nothing else."""
+        self._run(
+            """window.answers = []; window.pauses = []; let last = performance.now();
+            addEventListener('keydown', (event) => answers.push(performance.now() - event.timeStamp));
+            setInterval(() => { pauses.push(performance.now() - last); last = performance.now(); }, 5);"""
+        )
+
+    def slowest_answers(self) -> tuple[float, float, int]:
+        """Milliseconds to the slowest answer, and of the longest pause; and how many answers there were."""
+        slowest, pause, count = self._run("return [Math.max(0, ...answers), Math.max(...pauses), answers.length]")
+        return float(slowest), float(pause), int(count)
