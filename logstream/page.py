@@ -31,7 +31,7 @@ from .sessions import list_sessions
 NAME = "logstream_page"
 
 _COOKIE_AGE = 30 * 24 * 3600  # seconds that a browser need not be shown the token again
-_PAGES = (f"{NAME}.index", f"{NAME}.session")  # for people, who are asked for a token where one is missing
+_PAGES = ("index", "session")  # for people, who are asked for a token where one is missing
 _LOCAL = re.compile(r"/(?![/\\])[!-~]*")  # what a browser cannot take for the address of another server
 _HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
@@ -112,16 +112,17 @@ def _logout() -> BaseResponse:
 
 def _check_access() -> BaseResponse | None:
     """Before each request: the rules of the endpoint. People who have no token yet get a form for it."""
-    if request.endpoint == f"{NAME}.login":
+    view = _view()
+    if view == "login":
         return None
     endpoint = _endpoint()
     refused = endpoint.check()
     here = url_for(cast(str, request.endpoint), **(request.view_args or {}))
     if refused is not None:
-        if refused.status_code == 401 and request.endpoint in _PAGES:
+        if refused.status_code == 401 and view in _PAGES:
             return _ask_for_token(refused, here)
         return refused
-    if request.endpoint in _PAGES and any(endpoint.access.is_token(one) for one in request.args.getlist("token")):
+    if view in _PAGES and any(endpoint.access.is_token(one) for one in request.args.getlist("token")):
         return _remember(redirect(here, 303))  # the address bar and the history need not have it
     name = (request.view_args or {}).get("name")
     if name is not None and not endpoint.allows(name):
@@ -148,7 +149,7 @@ def _remember(response: BaseResponse) -> BaseResponse:
         path=_cookie_path(),
         secure=request.is_secure or request.headers.get("X-Forwarded-Proto") == "https",
         httponly=True,
-        samesite="Strict",
+        samesite="Lax",
     )
     return response
 
@@ -177,9 +178,14 @@ def _secure(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"  # with less, a browser does not say whose page a form is on
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    if request.endpoint != f"{NAME}.static":
+    if _view() != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _view() -> str:
+    """Which of the blueprint's views answers, whatever name the app has given the blueprint."""
+    return (request.endpoint or "").rpartition(".")[2]
 
 
 def _endpoint() -> Endpoint:

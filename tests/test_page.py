@@ -190,7 +190,7 @@ def test_logging_in_opens_everything_to_the_browser(guarded: ServerProcess) -> N
     assert (answer.status, answer.headers["Location"]) == (303, "/sessions/a")
     attributes = answer.headers["Set-Cookie"]
     assert "HttpOnly" in attributes
-    assert "SameSite=Strict" in attributes
+    assert "SameSite=Lax" in attributes
     assert "Secure" not in attributes
     assert TOKEN not in attributes
     headers = {"Cookie": cookie_of(answer)}
@@ -263,6 +263,18 @@ def test_a_dashboard_has_the_page_where_it_likes(dashboard: ServerProcess) -> No
     assert dashboard.fetch("/logs/", headers=alice).status == 200
     assert dashboard.fetch("/logs/static/logstream.js", headers=alice).status == 200
     assert dashboard.fetch("/").body == b"the dashboard"
+
+
+def test_an_app_may_name_the_blueprint(tmp_path: Path) -> None:
+    """Under a name of the app's choice all is the same, the form for the token too."""
+    app = Flask("plain", static_folder=None)
+    app.config.update(LOGSTREAM_DIRECTORY=str(tmp_path), LOGSTREAM_TOKEN=TOKEN)
+    app.register_blueprint(LogStream(app).page(), name="logs", url_prefix="/logs")
+    with app.test_client() as client:
+        assert client.get("/logs/sessions/a").status_code == 401
+        answer = client.post("/logs/login", data={"token": TOKEN, "next": "/logs/sessions/a"})
+        assert answer.headers["Location"] == "/logs/sessions/a"
+        assert b'src="/logs/static/session.js"' in client.get("/logs/sessions/a").data
 
 
 def test_the_hook_decides_what_the_page_shows(dashboard: ServerProcess) -> None:

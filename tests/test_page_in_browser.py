@@ -168,6 +168,17 @@ def test_a_name_that_is_none_is_told(open_page: Opening) -> None:
     page.await_state("A session name must not be longer than 251 bytes.")
 
 
+def test_a_trouble_that_ends_is_over(open_page: Opening, server: ServerProcess) -> None:
+    """What could not be followed is tried again, and its text is shown once the operator has helped."""
+    server.log("trouble").mkdir()
+    page = open_page("trouble")
+    page.await_state("Session 'trouble' has a log that is not a regular file.")
+    server.log("trouble").rmdir()
+    server.log("trouble").write_text("text\n")
+    page.await_text("text\n")
+    page.await_state("live")
+
+
 def test_a_log_that_is_rewritten_starts_over(open_page: Opening, server: ServerProcess) -> None:
     """What was shown of the old text goes."""
     path = server.log("rewritten")

@@ -4,7 +4,7 @@ import { bytes } from "./format.js";
 import { LogStream } from "./logstream.js";
 import { LogView, MAX_LINES } from "./view.js";
 
-const ANEW = 5000; // milliseconds between looks whether a complete session has begun again
+const ANEW = 5000; // milliseconds until it is seen whether a complete session has begun again, or a trouble is over
 const RECHECK = 3000; // milliseconds between looks whether the reader is still let in, while nothing connects
 const LARGE = 1_000_000; // bytes to load that a progress bar is shown for
 const LAG = 65_536; // bytes on their way that do not count as behind
@@ -30,7 +30,7 @@ let shown = true; // or what is shown is to be brought up to date
 
 const view = new LogView(log, showView);
 const client = new LogStream(endpoint, { state: connectionChanged });
-follow({ tail: MAX_LINES, wait: true });
+follow();
 log.focus();
 
 end.addEventListener("click", () => {
@@ -43,7 +43,8 @@ document.addEventListener("keydown", (event) => {
   view.follow();
 });
 
-function follow(options) {
+function follow() {
+  const cursor = subscription?.cursor ?? null;
   let begins = false; // the next text is the first one
   let first = 0; // bytes of that
   subscription = client.subscribe(
@@ -61,20 +62,22 @@ function follow(options) {
       progress(now, size) {
         if (begins) skipped = Math.max(0, now - first);
         begins = complete = false;
+        refusal = null;
         [offset, total] = [now, size];
         update();
       },
       complete() {
         complete = true;
         update();
-        setTimeout(() => follow({ cursor: subscription.cursor }), ANEW);
+        setTimeout(follow, ANEW);
       },
       error(sentence) {
         refusal = sentence;
         update();
+        setTimeout(follow, ANEW);
       },
     },
-    options,
+    cursor === null ? { tail: MAX_LINES, wait: true } : { cursor },
   );
 }
 

@@ -184,15 +184,14 @@ function render(lines) {
 
 function styled(text, { fg, bg, inverse, ...attributes }) {
   const span = document.createElement("span");
-  if (inverse) [fg, bg] = [bg ?? "back", fg ?? "fore"];
-  paint(span, "fg", "color", fg);
-  paint(span, "bg", "backgroundColor", bg);
+  if (inverse) [fg, bg] = [bg ?? "var(--back)", fg ?? "var(--fore)"];
+  span.style.color = css(fg);
+  span.style.backgroundColor = css(bg);
   span.classList.add(...Object.keys(attributes));
   span.append(text);
   return span;
 }
 
-function paint(span, prefix, property, color) {
-  if (typeof color === "string" && color.startsWith("#")) span.style[property] = color;
-  else if (color !== undefined) span.classList.add(`${prefix}-${color}`);
+function css(color) {
+  return typeof color === "number" ? `var(--c${color})` : (color ?? "");
 }
