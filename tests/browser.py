@@ -165,6 +165,13 @@ class LogPage:
         log = "const log = document.querySelector('#log');"
         return float(self._run(f"{log} return log.scrollHeight - log.clientHeight - log.scrollTop"))
 
+    def top_line(self) -> str:
+        """The first line that is seen."""
+        script = """const { x, y } = document.querySelector('#log').getBoundingClientRect();
+        const { offsetNode, offset } = document.caretPositionFromPoint(x + 20, y + 30);
+        return offsetNode.data.slice(0, offset).split('\\n').at(-1) + offsetNode.data.slice(offset).split('\\n')[0];"""
+        return str(self._run(script))
+
     def style(self, text: str) -> dict[str, str]:
         """How the run with this text is shown."""
         return dict(
@@ -188,14 +195,12 @@ class LogPage:
             self.browser.command("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
     def watch_answers(self) -> None:
-        """Measure from now on how long the page takes to answer a key, and how long it does nothing else."""
+        """Measure from now on how long the page takes to answer a key."""
         self._run(
-            """window.answers = []; window.pauses = []; let last = performance.now();
-            addEventListener('keydown', (event) => answers.push(performance.now() - event.timeStamp));
-            setInterval(() => { pauses.push(performance.now() - last); last = performance.now(); }, 5);"""
+            """window.answers = [];
+            addEventListener('keydown', (event) => answers.push(performance.now() - event.timeStamp));"""
         )
 
-    def slowest_answers(self) -> tuple[float, float, int]:
-        """Milliseconds to the slowest answer, and of the longest pause; and how many answers there were."""
-        slowest, pause, count = self._run("return [Math.max(0, ...answers), Math.max(...pauses), answers.length]")
-        return float(slowest), float(pause), int(count)
+    def answers(self) -> list[float]:
+        """Milliseconds that each answer took, the quickest first."""
+        return sorted(self._run("return answers"))

@@ -156,7 +156,6 @@ export class LogView {
 
   #setFollowing(following) {
     this.#following = following;
-    this.#scroller.style.overflowAnchor = following ? "none" : "auto"; // what is read stays where it is
     this.#show();
   }
 }
