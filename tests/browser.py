@@ -138,16 +138,18 @@ class LogPage:
 
     def text(self) -> str:
         """All lines that the page has."""
-        return str(self._run("return document.querySelector('.lines').textContent"))
+        return str(self._run("return document.querySelector('.lines')?.textContent"))
 
     def state(self) -> str:
         """The word that says how it is."""
-        return str(self._run("return document.querySelector('#state').textContent"))
+        return str(self._run("return document.querySelector('#state')?.textContent"))
 
     def seen(self, selector: str) -> str | None:
         """The text of an element; None where it is not shown."""
-        found = self._run("return document.querySelector(arguments[0])?.checkVisibility()", selector)
-        return self.browser.driver.find_element("css selector", selector).text if found else None
+        script = (
+            "const found = document.querySelector(arguments[0]); return found?.checkVisibility() && found.innerText"
+        )
+        return self._run(script, selector) or None
 
     def await_text(self, text: str, timeout: float = 10.0) -> None:
         """Until the page has exactly this text."""

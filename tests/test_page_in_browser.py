@@ -102,21 +102,21 @@ def test_the_list_keeps_itself_current(browser: Browser, start: Starting) -> Non
     server = start("gunicorn")
     browser.driver.get(f"http://127.0.0.1:{server.port}/")
     wait_until(lambda: browser.run("return document.querySelector('#empty').checkVisibility()"))
-    server.log("größer <b>").write_text("x" * 999)
-    wait_until(lambda: rows(browser) == [["größer <b>", "999 B", "live"]])
+    server.log("größer <b>?#%2F").write_text("x" * 999)
+    wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "999 B", "live"]])
     time.sleep(0.01)  # so that the next change is later
     server.log("other").write_text("x" * 1500)
-    wait_until(lambda: rows(browser) == [["other", "1.50 kB", "live"], ["größer <b>", "999 B", "live"]])
+    wait_until(lambda: rows(browser) == [["other", "1.50 kB", "live"], ["größer <b>?#%2F", "999 B", "live"]])
     browser.run("document.querySelectorAll('tbody a')[1].focus()")
     server.complete("other")
-    append(server.log("größer <b>"), "x")
-    wait_until(lambda: rows(browser) == [["größer <b>", "1.00 kB", "live"], ["other", "1.50 kB", "complete"]])
-    assert browser.run("return document.activeElement.textContent") == "größer <b>"
+    append(server.log("größer <b>?#%2F"), "x")
+    wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "1.00 kB", "live"], ["other", "1.50 kB", "complete"]])
+    assert browser.run("return document.activeElement.textContent") == "größer <b>?#%2F"
     assert browser.driver.find_element("css selector", "tbody time").text in ("now", "1 second ago", "2 seconds ago")
     server.log("other").unlink()
-    wait_until(lambda: rows(browser) == [["größer <b>", "1.00 kB", "live"]])
-    browser.driver.find_element("link text", "größer <b>").click()
-    wait_until(lambda: browser.driver.title == "größer <b>: live")
+    wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "1.00 kB", "live"]])
+    browser.driver.find_element("link text", "größer <b>?#%2F").click()
+    wait_until(lambda: browser.driver.title == "größer <b>?#%2F: live")
     browser.driver.find_element("link text", "Sessions").click()
     wait_until(lambda: len(rows(browser)) == 1)
 
@@ -155,6 +155,11 @@ def test_a_log_is_shown_and_what_is_appended(open_page: Opening, server: ServerP
     for piece in ("half", " a line", " done\n", "\ttab\n\n", "next\n" * 500, "last"):
         append(path, piece)
         page.await_text(path.read_text())
+    for number in range(30):
+        append(path, f"{number}\n")
+        page.await_text(path.read_text())
+    nodes = "[...document.querySelectorAll('.chunk')].map((chunk) => chunk.childNodes.length)"
+    assert page.browser.run(f"return Math.max(...{nodes})") == 1
     assert page.seen("#size") == f"{path.stat().st_size / 1000:.1f} kB"
 
 
@@ -192,7 +197,10 @@ def test_a_log_that_is_rewritten_starts_over(open_page: Opening, server: ServerP
     page.await_text(path.read_text())
     path.write_text("anew\n")
     page.await_text("anew\n")
-    assert page.from_end() == 0
+    append(path, lines(0, 1000))
+    page.await_text(path.read_text())
+    wait_until(lambda: page.from_end() == 0)
+    assert page.seen("#end") is None
 
 
 def test_colours_are_a_terminals(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
@@ -287,6 +295,18 @@ def test_the_end_stays_in_sight_until_the_reader_scrolls_up(open_page: Opening, 
         wait_until(lambda: page.from_end() == 0)
 
 
+def test_the_end_stays_in_sight_in_a_window_of_another_size(open_page: Opening, server: ServerProcess) -> None:
+    """A phone that is turned, or a keyboard that slides in, does not hide the last line."""
+    server.log("resize").write_text(lines(0, 1000))
+    page = open_page("resize")
+    page.await_text(lines(0, 1000))
+    for width, height in ((1000, 300), (300, 800), (800, 300)):
+        page.browser.resize(width, height)
+        wait_until(lambda height=height: page.browser.run("return innerHeight") == height)  # type: ignore[misc]
+        wait_until(lambda: page.from_end() == 0)
+        assert page.seen("#end") is None
+
+
 def test_a_small_turn_of_the_wheel_is_enough_while_text_pours_in(open_page: Opening, server: ServerProcess) -> None:
     """The page does not pull a reader back who has just begun to scroll up."""
     path = server.log("pour")
@@ -311,6 +331,13 @@ def test_completion_is_shown_and_a_session_that_begins_again(open_page: Opening,
     page.await_state("complete")
     page.await_text("first run\nlast words")
     assert page.browser.driver.title == "again: complete"
+    page.browser.run(
+        """window.asked = [];
+        const { send } = WebSocket.prototype;
+        WebSocket.prototype.send = function (text) { asked.push(JSON.parse(text)); send.call(this, text); };"""
+    )
+    wait_until(lambda: page.browser.run("return asked.length"), 15)
+    assert page.browser.run("return parseInt(asked[0].cursor)") == path.stat().st_size, "no text comes again"
     path.unlink()
     path.write_text("second run\n")
     page.await_text("second run\n", 15)
@@ -546,7 +573,7 @@ def test_a_token_is_asked_for_once(browser: Browser, start: Starting) -> None:
     server.log("guarded").write_text("text\n")
     page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/guarded")
     log_in(browser, "wrong")
-    assert page.seen("[role=alert]") == "This is not the token."
+    wait_until(lambda: page.seen("[role=alert]") == "This is not the token.")
     log_in(browser, TOKEN)
     page.await_text("text\n")
     page.await_state("live")

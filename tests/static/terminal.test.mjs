@@ -102,7 +102,7 @@ for (const [what, output, shown] of [
   ["a line's end is erased", "downloading\r\x1b[Kdone", "done"],
   ["a line is erased", "downloading\x1b[2K\rdone", "done"],
   ["a line is erased up to the cursor", "abcdef\x1b[3G\x1b[1K", "   def"],
-  ["erasing at the end does nothing", "abc\x1b[Kdef\x1b[0K", "abcdef"],
+  ["erasing at the end does nothing", "abc\x1b[K\tdef\x1b[0K", "abc\tdef"],
   ["a backspace goes back", "abc\b\bx", "axc"],
   ["a spinner turns", "|\b/\b-\b\\\bdone", "done"],
   ["the cursor moves", "abc\x1b[2Dx\x1b[1Cy", "axcy"],
@@ -156,7 +156,7 @@ test("A sequence that breaks off takes nothing with it.", () => {
 });
 
 test("A sequence without end is not kept.", () => {
-  assert.deepEqual(texts("a\x1b[", ..."1".repeat(5000), "mb\n").length, 2);
+  assert.match(texts("a\x1b[", ..."1".repeat(5000), "mb\n")[0], /^a1+mb\n$/);
   assert.deepEqual(texts("a\x1b]52;", ...Array(5000).fill("base64"), "\x07b\n"), ["ab\n", ""]);
 });
 
@@ -190,6 +190,10 @@ test("A line without end is cut, and nothing of it is lost.", () => {
   assert.equal(found.join(""), `${output}${output}\n`);
   assert.ok(found.length > 10);
   for (const text of found) assert.ok(text.length <= 10_001 && !/^[\udc00-\udfff]/.test(text));
+});
+
+test("Accents without end are not kept.", () => {
+  assert.ok(texts(`a\be${"\u0301".repeat(1000)}`)[0].length < 100);
 });
 
 test("No sequence makes a line long.", () => {
