@@ -7,6 +7,8 @@ const MAX_CHARACTERS = 32_000_000; // that are kept
 const CHUNK_LINES = 200;
 const CHUNK_CHARACTERS = 64_000;
 const FRAME = 8; // milliseconds of a frame that may go into showing lines
+const REST = 3; // times what a frame has cost that go to other work, such as reading on
+const LONGEST_REST = 150; // milliseconds
 const GLIDE = 500; // milliseconds that a scroll which has begun may still take
 const NEAR = 8; // pixels from the end that count as at the end
 const JITTER = 2; // pixels that a browser moves by itself when it rounds
@@ -15,14 +17,15 @@ const JITTER = 2; // pixels that a browser moves by itself when it rounds
 export class LogView {
   #scroller;
   #onChange;
-  #terminal;
+  #terminal = this.#blank();
   #chunks = []; // { lines, count, characters, element }: `lines` are those that are not shown yet
   #lines = 0;
   #characters = 0;
   #next = 0; // of the chunks, the first one that may have something to show
   #content = document.createElement("div");
   #open = document.createElement("div"); // the line that is not finished
-  #frame = 0;
+  #stale = false; // there is something to show
+  #showing = false;
   #top = 0; // how far down the scroller was when it was last looked at
   #following = true;
   #gliding = 0; // until when scrolling up may be what began before the reader asked for the end
@@ -47,8 +50,6 @@ export class LogView {
     for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       scroller.addEventListener(kind, () => (this.#gliding = 0), { passive: true });
     }
-    this.#setFollowing(true);
-    this.reset();
   }
 
   /** Whether the end stays in sight. */
@@ -58,7 +59,7 @@ export class LogView {
 
   /** Show nothing. */
   reset() {
-    this.#terminal = new Terminal((line) => this.#add(line));
+    this.#terminal = this.#blank();
     for (const chunk of this.#chunks) chunk.element?.remove();
     this.#chunks = [];
     this.#lines = this.#characters = this.#next = this.dropped = 0;
@@ -76,6 +77,10 @@ export class LogView {
     this.#gliding = performance.now() + GLIDE;
     this.#setFollowing(true);
     this.#keep();
+  }
+
+  #blank() {
+    return new Terminal((line) => this.#add(line));
   }
 
   #add(line) {
@@ -102,19 +107,28 @@ export class LogView {
     this.dropped += chunk.count;
   }
 
-  #show() {
-    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#paint());
+  async #show() {
+    this.#stale = true;
+    if (this.#showing) return;
+    this.#showing = true;
+    while (this.#stale) {
+      const begun = await new Promise(requestAnimationFrame);
+      this.#stale = false;
+      this.#paint();
+      await pause(0); // until the browser has laid it out and drawn it
+      await pause(Math.min(REST * (performance.now() - begun), LONGEST_REST));
+    }
+    this.#showing = false;
   }
 
   #paint() {
-    this.#frame = 0;
     const end = performance.now() + FRAME;
     while (this.#next < this.#chunks.length) {
       this.#paintChunk(this.#chunks[this.#next]);
       if (this.#next === this.#chunks.length - 1) break; // more may come to the last one
       this.#next += 1;
       if (performance.now() > end) {
-        this.#show();
+        this.#stale = true;
         break;
       }
     }
@@ -158,6 +172,10 @@ export class LogView {
     this.#following = following;
     this.#show();
   }
+}
+
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** Lines as nodes. Text becomes text nodes only: nothing in a log is ever taken for markup. */
