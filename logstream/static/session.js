@@ -26,7 +26,7 @@ let complete = false;
 let refusal = null;
 let subscription = null;
 let checking = 0; // the timer for the next look whether we may still connect
-let shown = true; // or what is shown is to be brought up to date
+let shown = true; // how things are; or it is about to be
 
 const view = new LogView(log, showView);
 const client = new LogStream(endpoint, { state: connectionChanged });
@@ -116,7 +116,7 @@ function update() {
 function show() {
   shown = true;
   const [name, text] = currentState();
-  if (state.dataset.state !== name) {
+  if (state.textContent !== text) {
     state.dataset.state = name;
     state.textContent = text;
     document.title = `${session}: ${text}`;
