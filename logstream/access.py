@@ -106,11 +106,15 @@ class Access:
         """Whether a browser has shown the token before."""
         return self.cookie is not None and _same(request.cookies.get(self.cookie.name, ""), self.cookie.value)
 
+    def has_token_in_address(self, request: Request) -> bool:
+        """Whether the request's address has the token in it."""
+        return any(self.is_token(one) for one in request.args.getlist("token"))
+
     def _shows_token(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        shown = [credentials.strip()] if scheme.lower() == "bearer" else []
-        shown += request.args.getlist("token")
-        return any(self.is_token(one) for one in shown) or self.has_cookie(request)
+        if scheme.lower() == "bearer" and self.is_token(credentials.strip()):
+            return True
+        return self.has_token_in_address(request) or self.has_cookie(request)
 
     def _admits(self, text: str, request: Request) -> bool:
         """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""

@@ -22,7 +22,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
-from .access import WRONG_TOKEN
+from .access import WRONG_TOKEN, Refusal
 from .endpoint import Endpoint
 from .protocol import ProtocolError
 from .raw import raw_response
@@ -41,6 +41,7 @@ def create_page() -> Blueprint:
     page = Blueprint(NAME, __name__, static_folder="static", template_folder="templates")
     page.before_request(_check_access)
     page.after_request(_secure)
+    page.context_processor(lambda: {"logged_in": _endpoint().access.has_cookie(request)})
     page.get("/", endpoint="index")(_index)
     page.get("/sessions", endpoint="sessions")(_sessions)
     page.get("/sessions/<name>", endpoint="session")(_session)
@@ -51,7 +52,7 @@ def create_page() -> Blueprint:
 
 
 def _index() -> str:
-    return render_template("logstream/sessions.html", logged_in=_endpoint().access.has_cookie(request))
+    return render_template("logstream/sessions.html")
 
 
 def _sessions() -> Response:
@@ -79,7 +80,6 @@ def _session(name: str) -> str:
         session=name,
         # Its path alone: whether TLS ends before us, only the browser knows.
         endpoint=urlsplit(url_for("logstream.websocket")).path,
-        logged_in=_endpoint().access.has_cookie(request),
     )
 
 
@@ -117,16 +117,15 @@ def _check_access() -> BaseResponse | None:
         return None
     endpoint = _endpoint()
     refused = endpoint.check()
-    here = url_for(cast(str, request.endpoint), **(request.view_args or {}))
     if refused is not None:
         if refused.status_code == 401 and view in _PAGES:
-            return _ask_for_token(refused, here)
+            return _ask_for_token(refused, _here())
         return refused
-    if view in _PAGES and any(endpoint.access.is_token(one) for one in request.args.getlist("token")):
-        return _remember(redirect(here, 303))  # the address bar and the history need not have it
+    if view in _PAGES and endpoint.access.has_token_in_address(request):
+        return _remember(redirect(_here(), 303))  # the address bar and the history need not have it
     name = (request.view_args or {}).get("name")
     if name is not None and not endpoint.allows(name):
-        return Response(f"Session {name!r} is not for you to see.\n", status=403, mimetype="text/plain")
+        return endpoint.refuse(Refusal(403, f"Session {name!r} is not for you to see.", "the authorize hook says no"))
     return None
 
 
@@ -181,6 +180,11 @@ def _secure(response: Response) -> Response:
     if _view() != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _here() -> str:
+    """The page that was asked for, with nothing of the query."""
+    return url_for(cast(str, request.endpoint), **(request.view_args or {}))
 
 
 def _view() -> str:

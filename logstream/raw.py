@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request, send_file
 
-from .logfile import LogFile
+from .logfile import LogFile, signature_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -26,7 +26,7 @@ def raw_response(file: LogFile, name: str) -> Response:
     response = send_file(content, mimetype="text/plain", download_name=name)
     response.content_length = state.st_size
     response.last_modified = state.st_mtime  # type: ignore[assignment]  # seconds are taken too
-    response.set_etag("-".join(f"{part:x}" for part in file.signature()))
+    response.set_etag("-".join(f"{part:x}" for part in signature_of(state)))
     response.make_conditional(request.environ, accept_ranges=True, complete_length=state.st_size)
     return response
 

@@ -28,10 +28,7 @@ _OPTIONS = (
     "--disable-sync",
     "--no-first-run",
     "--no-proxy-server",
-    "--enable-precise-memory-info",
 )
-
-
 _OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401")
 
 
@@ -146,10 +143,8 @@ class LogPage:
 
     def seen(self, selector: str) -> str | None:
         """The text of an element; None where it is not shown."""
-        script = (
-            "const found = document.querySelector(arguments[0]); return found?.checkVisibility() && found.innerText"
-        )
-        return self._run(script, selector) or None
+        found = "const found = document.querySelector(arguments[0]);"
+        return self._run(f"{found} return found?.checkVisibility() ? found.innerText : null", selector)
 
     def await_text(self, text: str, timeout: float = 10.0) -> None:
         """Until the page has exactly this text."""

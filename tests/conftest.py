@@ -43,6 +43,12 @@ def start(tmp_path: Path) -> Iterator[Starting]:
         process.kill()
 
 
+@pytest.fixture(params=["gunicorn", "flask"])
+def dashboard(request: pytest.FixtureRequest, start: Starting) -> ServerProcess:
+    """An app with a hook, under both servers."""
+    return start(request.param, app="tests.dashboard")
+
+
 @pytest.fixture
 def view(server: ServerProcess) -> Iterator[Callable[..., Viewer]]:
     """Makes viewers of the server; when they are closed, nothing of them is left there."""

@@ -1,7 +1,6 @@
 """Tests of mounting the extension on an app."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from flask import Flask
 
 from logstream import ConfigurationError, LogStream, LogStreamManager
 
-from .serving import ServerProcess, Starting, wait_until
+from .serving import ServerProcess, wait_until
 from .viewer import TEXT, ClosedError, RefusedError, Viewer
 
 
@@ -39,12 +38,6 @@ def test_a_config_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     app.config["LOGSTREAM_DIRECTORY"] = str(tmp_path / "file")
     with pytest.raises(ConfigurationError, match="LOGSTREAM_DIRECTORY"):
         LogStream(app)
-
-
-@pytest.fixture(params=["gunicorn", "flask"])
-def dashboard(request: pytest.FixtureRequest, start: Starting) -> Iterator[ServerProcess]:
-    """An app with a hook, under both servers."""
-    yield start(request.param, app="tests.dashboard")
 
 
 def user(server: ServerProcess, name: str) -> Viewer:

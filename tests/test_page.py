@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -36,14 +35,6 @@ def cookie_of(answer: Answer) -> str:
 def guarded(start: Starting) -> ServerProcess:
     """A server with a token."""
     return start("gunicorn", LOGSTREAM_TOKEN=TOKEN)
-
-
-@pytest.fixture
-def dashboard(start: Starting) -> Iterator[ServerProcess]:
-    """An app with a hook that has the page at /logs."""
-    server = start("gunicorn", app="tests.dashboard")
-    yield server
-    server.stop()
 
 
 @pytest.mark.parametrize("path", ["/", "/sessions/build", "/static/session.js", "/sessions", "/sessions/build/raw"])
@@ -290,6 +281,7 @@ def test_the_hook_decides_what_the_page_shows(dashboard: ServerProcess) -> None:
         for name in ("secret", "broken"):
             assert dashboard.fetch(path.format(name), headers=alice).status == 403
         assert dashboard.fetch(path.format("build"), headers=bob).status == 403
+    assert "refused a request for '/logs/sessions/secret': the authorize hook says no" in dashboard.output()
 
 
 def test_an_app_may_leave_the_page_out(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import threading
 import time
@@ -105,7 +107,7 @@ def test_the_list_keeps_itself_current(browser: Browser, start: Starting) -> Non
     wait_until(lambda: browser.run("return document.querySelector('#empty').checkVisibility()"))
     server.log("größer <b>?#%2F").write_text("x" * 999)
     wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "999 B", "live"]])
-    time.sleep(0.01)  # so that the next change is later
+    os.utime(server.log("größer <b>?#%2F"), (1000, 1000))
     server.log("other").write_text("x" * 1500)
     wait_until(lambda: rows(browser) == [["other", "1.50 kB", "live"], ["größer <b>?#%2F", "999 B", "live"]])
     browser.run("document.querySelectorAll('tbody a')[1].focus()")
@@ -426,29 +428,27 @@ def test_the_page_keeps_the_last_lines_only(open_page: Opening, server: ServerPr
     assert page.top_line() == reading
 
 
-class pouring:  # noqa: N801  # it reads as a verb: `with pouring(path):`
+@contextlib.contextmanager
+def pouring(path: Path) -> Iterator[None]:
     """Writes 10,000 coloured lines a second to a log, on a thread of its own."""
+    ended = threading.Event()
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._pour)
-
-    def _pour(self) -> None:
-        with self._path.open("a") as file:
+    def pour() -> None:
+        with path.open("a") as file:
             number = 0
-            while not self._ended.wait(0.01):
+            while not ended.wait(0.01):
                 for _ in range(100):
                     file.write(f"\x1b[32mINFO\x1b[0m {number} some text that is as long as lines of a log often are\n")
                     number += 1
                 file.flush()
 
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+    thread = threading.Thread(target=pour)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_burst_leaves_the_page_responsive(open_page: Opening, server: ServerProcess) -> None:

@@ -26,7 +26,7 @@ let complete = false;
 let refusal = null;
 let subscription = null;
 let checking = 0; // the timer for the next look whether we may still connect
-let shown = true; // how things are; or it is about to be
+let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
 const client = new LogStream(endpoint, { state: connectionChanged });
@@ -109,12 +109,12 @@ function currentState() {
 
 /** Show how things are, once whatever is happening has happened. */
 function update() {
-  if (shown) queueMicrotask(show);
-  shown = false;
+  if (!updating) queueMicrotask(show);
+  updating = true;
 }
 
 function show() {
-  shown = true;
+  updating = false;
   const [name, text] = currentState();
   if (state.textContent !== text) {
     state.dataset.state = name;

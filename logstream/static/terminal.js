@@ -285,8 +285,8 @@ function restyle(style, parameters) {
       }
       const color = colorOf(values);
       if (code !== 58 && color !== undefined) next[code === 38 ? "fg" : "bg"] = color;
-    } else if (code === 4) {
-      set(next, "underline", rest[0] !== 0);
+    } else if (code === 4 && rest[0] === 0) {
+      delete next.underline;
     } else if (code === 0) {
       for (const key of Object.keys(next)) delete next[key];
     } else if (code in ATTRIBUTES) {
@@ -305,6 +305,7 @@ const ATTRIBUTES = {
   1: { on: "bold" },
   2: { on: "dim" },
   3: { on: "italic" },
+  4: { on: "underline" },
   7: { on: "inverse" },
   8: { on: "hidden" },
   9: { on: "strike" },
@@ -318,11 +319,6 @@ const ATTRIBUTES = {
   39: { off: ["fg"] },
   49: { off: ["bg"] },
 };
-
-function set(style, key, wanted) {
-  if (wanted) style[key] = true;
-  else delete style[key];
-}
 
 /** A colour by what follows 38 or 48; undefined for what is none. */
 function colorOf([kind, ...values]) {
