@@ -42,7 +42,7 @@ def serve(directory: str | None, bind: str | None, token: str | None) -> None:
     """Serve the logs of a directory, under gunicorn."""
     settings = {"LOGSTREAM_DIRECTORY": directory, "LOGSTREAM_BIND": bind, "LOGSTREAM_TOKEN": token}
     os.environ.update({key: value for key, value in settings.items() if value is not None})
-    arguments = ["-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "logstream.app:create_app()"]
+    arguments = ["-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "logstream:create_app()"]
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from .manager import DEFAULT_DIRECTORY, DEFAULT_SUFFIX
+from .protocol import DEFAULT_DIRECTORY, DEFAULT_SUFFIX
 
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 RESERVED_THREADS = 32  # of a web server that has enough of them: so many are not for WebSockets

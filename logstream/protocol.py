@@ -16,6 +16,9 @@ import orjson
 SUBSCRIBE = "subscribe:logs"
 UNSUBSCRIBE = "unsubscribe:logs"
 
+# A session's log is the file <directory>/<session name><suffix>.
+DEFAULT_DIRECTORY = "/tmp/saga-sessions"
+DEFAULT_SUFFIX = ".out"
 MAX_NAME_BYTES = 255  # what Linux allows one path component
 DEFLATE_FROM = 16 * 1024  # bytes of a frame above which it is worth compressing
 _DEFLATE_LEVEL = 1  # a log shrinks nearly as much as with more, in a third of the time

@@ -1,0 +1,39 @@
+"""Which sessions there are: the logs in the directory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from ..protocol import ProtocolError, check_session_name
+from .logfile import Signature, signature_of
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One log as the directory has it."""
+
+    name: str
+    size: int  # bytes
+    changed: float  # seconds since the epoch
+    signature: Signature
+
+
+def list_sessions(directory: str, suffix: str) -> list[Session]:
+    """The sessions whose logs are in a directory, the one that changed last first; none where it is not there."""
+    sessions = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = entry.name.removesuffix(suffix)
+                try:
+                    check_session_name(name, suffix)
+                    if not entry.name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
+                        continue
+                    found = entry.stat(follow_symlinks=False)
+                except (OSError, ProtocolError):
+                    continue  # gone since it was listed, or nothing that could be asked for
+                sessions.append(Session(name, found.st_size, found.st_mtime, signature_of(found)))
+    except OSError:
+        return []
+    return sorted(sessions, key=lambda session: session.changed, reverse=True)

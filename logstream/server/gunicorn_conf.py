@@ -1,0 +1,51 @@
+"""gunicorn's settings for any app that has LogStream on it, by the name `python:logstream.gunicorn_conf`."""
+
+import os
+import sys
+from typing import Any
+
+from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_address
+from ..web.metrics import forget_process, prepare_sharing
+from .malloc import keep_little
+from .shutdown import close_on_stop, close_websockets, find_endpoint
+
+try:
+    bind = bind_address()
+    _settings = Settings.load({})
+except ConfigurationError as error:
+    sys.exit(f"logstream: {error}")
+
+keep_little()
+
+worker_class = "logstream.server.worker.Worker"
+workers = 1  # each would follow files for itself, and a completion reaches the one that is told of it
+threads = max(1000, (_settings.max_connections or 0) + RESERVED_THREADS)  # requests at once
+worker_connections = threads + 100
+if os.path.isdir("/dev/shm"):
+    worker_tmp_dir = "/dev/shm"  # the heartbeat must not wait for a disk
+control_socket_disable = True
+keepalive = 1  # seconds; a stopping worker waits for idle HTTP connections as long
+graceful_timeout = 2  # seconds that a stopping worker has, once its WebSockets are told to go
+
+
+def on_starting(server: Any) -> None:
+    """Begin without the metrics of an earlier server."""
+    prepare_sharing()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Leave threads to HTTP, and have WebSockets closed when the worker is told to stop."""
+    endpoint = find_endpoint(worker)
+    if endpoint is not None:
+        endpoint.limit_connections(worker.cfg.threads)
+    close_on_stop(worker)
+
+
+def worker_int(worker: Any) -> None:
+    """On an interrupt, close WebSockets here: gunicorn exits right after this returns."""
+    close_websockets(worker)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Take a dead worker's gauges out of the others' metrics."""
+    forget_process(worker.pid)

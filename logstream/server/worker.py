@@ -1,0 +1,87 @@
+"""gunicorn's threaded worker, for connections that last: what a client can use up is given back, and soon."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+from ..ratelimit import RateLimitedLog
+
+HEADER_TIMEOUT = 10.0  # seconds that a client has to send its request's headers
+
+_PAUSE = 0.05  # seconds without accepting, where there is no descriptor left to accept with
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Threads end with their connection, half a request holds none, and a want of descriptors is survived."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading: dict[Any, float] = {}  # connections whose request is being read, and when that must be over
+        self._shortages = RateLimitedLog(logging.getLogger(__name__))
+
+    def get_thread_pool(self) -> Executor:
+        """gunicorn's own would keep as many threads as there ever were connections."""
+        return _ThreadPerTask()
+
+    def accept(self, listener: Any) -> None:
+        """Take in a connection; gunicorn would end the worker, and all connections, for want of a descriptor."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self._shortages.warning("cannot accept a connection: %s; raise the limit of open files", error)
+            time.sleep(_PAUSE)
+
+    def handle(self, conn: Any) -> Any:
+        """Read a request and answer it."""
+        conn.data_ready = True  # gunicorn would wait for that with a descriptor more
+        self._reading[conn] = time.monotonic() + HEADER_TIMEOUT
+        try:
+            return super().handle(conn)
+        finally:
+            self._reading.pop(conn, None)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer a request that has been read."""
+        self._reading.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def murder_pending(self) -> None:
+        """Once a second: end what clients have begun and do not go on with."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, deadline in list(self._reading.items()):
+            if deadline < now and self._reading.pop(conn, None) is not None:
+                try:
+                    conn.sock.shutdown(socket.SHUT_RD)  # wakes the thread that reads
+                except OSError:
+                    pass  # it has ended
+
+
+class _ThreadPerTask(Executor):
+    """Runs each task on a thread of its own. How many there are at once is bounded by `worker_connections`."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+
+        try:
+            threading.Thread(target=run, name="logstream-connection", daemon=True).start()
+        except RuntimeError as error:  # no thread to be had: gunicorn closes the connection
+            future.set_exception(error)
+        return future

@@ -1,0 +1,177 @@
+"""May this request connect? Before a WebSocket's upgrade, and for every HTTP route.
+
+Without a token or a hook, only this machine may, by a name that no other machine can have: a page that has made its
+own name lead here (DNS rebinding) still says that name. A browser says whose page it acts for, which a page
+of somebody else's cannot hide (cross-site WebSocket hijacking).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from flask import Request
+from werkzeug.exceptions import HTTPException
+
+from ..config import Settings, parse_origin
+
+Authorize = Callable[[str | None], object]
+
+_LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?|::1", re.IGNORECASE)
+
+
+class Refusal(NamedTuple):
+    """Why a request is refused: what the client is told, and what the operator can do about it."""
+
+    status: int
+    sentence: str
+    advice: str
+
+
+WRONG_TOKEN = Refusal(401, "A valid token is needed.", "its token is missing or wrong (LOGSTREAM_TOKEN)")
+
+
+class Cookie(NamedTuple):
+    """What a browser that has shown the token keeps in its place. The token cannot be told from it."""
+
+    name: str
+    value: str
+
+
+class Access:
+    """The rules of one app. Any thread."""
+
+    def __init__(self, settings: Settings, authorize: Authorize | None = None) -> None:
+        """`authorize(session_name)` returns whether the current request may follow a session.
+
+        With None for the name it returns whether the request may connect at all. It runs in the request's context.
+        """
+        self._token = settings.token
+        self.cookie = _cookie(settings.token) if settings.token is not None else None
+        self._origins = settings.allowed_origins
+        self._authorize = authorize
+
+    def describe(self) -> str:
+        """Who may connect, for the operator."""
+        if self._token is not None:
+            return "whoever shows LOGSTREAM_TOKEN" + (" and is authorized" if self._authorize else "")
+        if self._authorize is not None:
+            return "whoever the authorize hook lets in"
+        return "this machine only (set LOGSTREAM_TOKEN to serve others)"
+
+    def check(self, request: Request, *, monitoring: bool = False) -> Refusal | None:
+        """Why a request may not be served; None if it may.
+
+        One for `monitoring` that only asks about the server's health may come from whoever can reach the server,
+        once it is meant to be reached.
+        """
+        if monitoring and (self._token is not None or self._authorize is not None):
+            return None
+        if self._token is not None:
+            if not self._shows_token(request):
+                return WRONG_TOKEN
+        elif self._authorize is None:
+            refusal = _check_local(request)
+            if refusal is not None:
+                return refusal
+        origin = request.headers.get("Origin")
+        if origin is not None and not self._admits(origin, request):
+            return Refusal(
+                403,
+                "Pages of this origin may not connect.",
+                f"its page is from {_quote(origin)}, not from this server: LOGSTREAM_ALLOWED_ORIGINS can admit it",
+            )
+        if not self.allows(None):
+            return Refusal(403, "You may not connect.", "the authorize hook says no")
+        return None
+
+    def allows(self, session_name: str | None) -> bool:
+        """What the hook says of the current request. Raises what the hook raises, unless that is a refusal."""
+        try:
+            return self._authorize is None or bool(self._authorize(session_name))
+        except HTTPException as error:
+            if error.code in (401, 403, 404):
+                return False
+            raise
+
+    def is_token(self, text: str) -> bool:
+        """Whether this is the token."""
+        return self._token is not None and _same(text, self._token)
+
+    def has_cookie(self, request: Request) -> bool:
+        """Whether a browser has shown the token before."""
+        return self.cookie is not None and _same(request.cookies.get(self.cookie.name, ""), self.cookie.value)
+
+    def has_token_in_address(self, request: Request) -> bool:
+        """Whether the request's address has the token in it."""
+        return any(self.is_token(one) for one in request.args.getlist("token"))
+
+    def _shows_token(self, request: Request) -> bool:
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.is_token(credentials.strip()):
+            return True
+        return self.has_token_in_address(request) or self.has_cookie(request)
+
+    def _admits(self, text: str, request: Request) -> bool:
+        """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""
+        origin = parse_origin(text)
+        if origin is None:
+            return False
+        own = parse_origin(f"{origin[0]}://{_host(request)}")
+        return origin == own or origin in self._origins
+
+
+def _cookie(token: str) -> Cookie:
+    """The name is the token's own, since browsers give a cookie to all servers of a host, whatever their port."""
+    digest = hmac.new(token.encode(), b"logstream cookie", hashlib.sha256).hexdigest()
+    return Cookie(f"logstream_{digest[:8]}", digest[8:])
+
+
+def _same(shown: str, expected: str) -> bool:
+    return hmac.compare_digest(shown.encode(errors="replace"), expected.encode())
+
+
+def _check_local(request: Request) -> Refusal | None:
+    hops = [request.remote_addr or "", *_forwarded_for(request)]
+    remote = next((hop for hop in hops if not _is_loopback(hop)), None)
+    if remote is not None:
+        return Refusal(
+            403,
+            "This server serves its own machine only.",
+            f"it comes from {_quote(remote)}: set LOGSTREAM_TOKEN to serve other machines",
+        )
+    if not _LOOPBACK_HOST.fullmatch(_host(request)):
+        return Refusal(
+            403,
+            "This server goes by the name of localhost only.",
+            f"it asks for the host {_quote(_host(request))}: use localhost, or set LOGSTREAM_TOKEN",
+        )
+    return None
+
+
+def _host(request: Request) -> str:
+    return str(request.environ.get("HTTP_HOST", ""))
+
+
+def _forwarded_for(request: Request) -> list[str]:
+    """Whom a proxy says that it acts for. What a client makes up here can only harm itself."""
+    values = [request.headers.get("X-Real-IP", ""), *request.headers.get("X-Forwarded-For", "").split(",")]
+    return [value.strip() for value in values if value.strip()]
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
+
+
+def _quote(text: str) -> str:
+    """What a client said, safe and short enough for a line of a log."""
+    return ascii(text[:100])

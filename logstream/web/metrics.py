@@ -1,0 +1,146 @@
+"""Figures for Prometheus, by its own client library where that is installed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from flask import Response
+
+from ..engine.feed import Meter
+
+try:
+    import prometheus_client
+    from prometheus_client import multiprocess
+except ImportError:  # it is an extra
+    prometheus_client = None  # type: ignore[assignment]
+
+_DIRECTORY_KEY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own, for the figures of several processes
+_REFRESH_INTERVAL = 1.0  # seconds
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
+
+_GAUGES = {
+    "connections": "WebSocket connections that are open",
+    "subscriptions": "Subscriptions, of all connections",
+    "watched_sessions": "Sessions that are followed",
+    "clients_behind": "Clients that are not level with a log that they follow",
+}
+
+
+def prepare_sharing() -> None:
+    """Make a fresh place for the figures of several processes, where one is named. Before they start."""
+    directory = os.environ.get(_DIRECTORY_KEY)
+    if directory:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        for file in Path(directory).glob("*.db"):
+            file.unlink()
+
+
+def forget_process(pid: int) -> None:
+    """Take the gauges of a process that has ended out of the others' figures."""
+    if os.environ.get(_DIRECTORY_KEY) and prometheus_client is not None:
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+class Metrics(Meter):
+    """What an endpoint tells of itself; here, nothing. Any thread may call."""
+
+    @staticmethod
+    def create(counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> Metrics:
+        """Metrics of an endpoint: `counts()` are its gauges, `sent()` the messages and bytes sent so far."""
+        return Metrics() if prometheus_client is None else _PrometheusMetrics(counts, sent)
+
+    def connected(self) -> None:
+        """A connection was opened."""
+
+    def disconnected(self) -> None:
+        """A connection has ended."""
+
+    def response(self) -> Response:
+        """The figures as text."""
+        return Response("Metrics need the package prometheus-client.\n", status=501, mimetype="text/plain")
+
+
+class _PrometheusMetrics(Metrics):
+    """Set when they are asked for. With several processes, which answer for each other, once a second too."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> None:
+        self._counts = counts
+        self._sent = sent
+        self._registry = registry = prometheus_client.CollectorRegistry()
+        self._gauges = {
+            name: prometheus_client.Gauge(f"logstream_{name}", help, registry=registry, multiprocess_mode="livesum")
+            for name, help in _GAUGES.items()
+        }
+        self._messages = prometheus_client.Counter(
+            "logstream_messages_sent", "Messages sent to clients", registry=registry
+        )
+        self._bytes = prometheus_client.Counter("logstream_bytes_sent", "Bytes sent to clients", registry=registry)
+        self._start_overs = prometheus_client.Counter(
+            "logstream_start_overs",
+            "Subscriptions that started over because their file was truncated, rewritten or replaced",
+            registry=registry,
+        )
+        self._delays = prometheus_client.Histogram(
+            "logstream_delivery_delay_seconds",
+            "From a file's last change, by the file system's clock, to the offer of its text to those who are level",
+            registry=registry,
+            buckets=_BUCKETS,
+        )
+        self._shared = bool(os.environ.get(_DIRECTORY_KEY))
+        # Guards all below, and the order of refreshes.
+        self._lock = threading.Lock()
+        self._told = (0, 0)  # messages and bytes that the counters have
+        self._connections = 0
+        self._idle = threading.Event()  # of the refresher that runs, to end it
+
+    def delivered(self, seconds: float) -> None:
+        self._delays.observe(max(0.0, seconds))
+
+    def started_over(self, subscriptions: int) -> None:
+        self._start_overs.inc(subscriptions)
+
+    def connected(self) -> None:
+        with self._lock:
+            self._connections += 1
+            if self._connections > 1 or not self._shared:
+                return
+            self._idle = threading.Event()
+            refresher = threading.Thread(
+                target=self._refresh_until, args=(self._idle,), name="logstream-metrics", daemon=True
+            )
+        refresher.start()
+
+    def disconnected(self) -> None:
+        with self._lock:
+            self._connections -= 1
+            if self._connections == 0:
+                self._idle.set()
+
+    def response(self) -> Response:
+        self._refresh()
+        registry = self._registry
+        if self._shared:
+            registry = prometheus_client.CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return Response(
+            prometheus_client.generate_latest(registry), content_type=prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+        )
+
+    def _refresh_until(self, idle: threading.Event) -> None:
+        while not idle.wait(_REFRESH_INTERVAL):
+            self._refresh()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        counts, sent = self._counts(), self._sent()
+        with self._lock:
+            for name, gauge in self._gauges.items():
+                gauge.set(counts[name])
+            messages, size = self._told
+            # Two may have asked at once, and come in the other order.
+            self._messages.inc(max(0, sent[0] - messages))
+            self._bytes.inc(max(0, sent[1] - size))
+            self._told = max(messages, sent[0]), max(size, sent[1])

@@ -1,0 +1,196 @@
+"""The page: all sessions, each one live, and its whole log, as a blueprint that an app mounts where it likes."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import cast
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    current_app,
+    g,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from werkzeug.wrappers import Response as BaseResponse
+
+from ..engine.sessions import list_sessions
+from ..protocol import ProtocolError
+from .access import WRONG_TOKEN, Refusal
+from .endpoint import Endpoint
+from .raw import raw_response
+
+NAME = "logstream_page"
+
+_COOKIE_AGE = 30 * 24 * 3600  # seconds that a browser need not be shown the token again
+_PAGES = ("index", "session")  # for people, who are asked for a token where one is missing
+_LOCAL = re.compile(r"/(?![/\\])[!-~]*")  # what a browser cannot take for the address of another server
+_HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
+
+
+def create_page() -> Blueprint:
+    """The blueprint. The app that it is mounted on has `LogStream` on it too."""
+    page = Blueprint(NAME, __name__, static_folder="static", template_folder="templates")
+    page.before_request(_check_access)
+    page.after_request(_secure)
+    page.context_processor(lambda: {"logged_in": _endpoint().access.has_cookie(request)})
+    page.get("/", endpoint="index")(_index)
+    page.get("/sessions", endpoint="sessions")(_sessions)
+    page.get("/sessions/<name>", endpoint="session")(_session)
+    page.get("/sessions/<name>/raw", endpoint="raw")(_raw)
+    page.post("/login", endpoint="login")(_login)
+    page.post("/logout", endpoint="logout")(_logout)
+    return page
+
+
+def _index() -> str:
+    return render_template("logstream/sessions.html")
+
+
+def _sessions() -> Response:
+    """The sessions that this client may see, the one that changed last first."""
+    endpoint = _endpoint()
+    config = current_app.config
+    return jsonify(
+        [
+            {
+                "name": session.name,
+                "size": session.size,
+                "changed": session.changed,
+                "complete": endpoint.manager.is_complete(session.name, session.signature),
+            }
+            for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+            if endpoint.allows(session.name)
+        ]
+    )
+
+
+def _session(name: str) -> str:
+    """The page of a session, which waits where there is no log yet."""
+    return render_template(
+        "logstream/session.html",
+        session=name,
+        # Its path alone: whether TLS ends before us, only the browser knows.
+        endpoint=urlsplit(url_for("logstream.websocket")).path,
+    )
+
+
+def _raw(name: str) -> Response:
+    try:
+        file = _endpoint().manager.open_log(name)
+    except ProtocolError as error:
+        return Response(f"{error}\n", status=404, mimetype="text/plain")
+    return raw_response(file, name + current_app.config["LOGSTREAM_SUFFIX"])
+
+
+def _login() -> BaseResponse:
+    endpoint = _endpoint()
+    if endpoint.access.cookie is None:
+        abort(404)  # there is no token
+    wanted = request.form.get("next", "")
+    target = wanted if _LOCAL.fullmatch(wanted) else url_for(".index")
+    if not endpoint.access.is_token(request.form.get("token", "")):
+        return _ask_for_token(endpoint.refuse(WRONG_TOKEN), target, wrong=True)
+    return _remember(redirect(target, 303))
+
+
+def _logout() -> BaseResponse:
+    response = redirect(url_for(".index"), 303)
+    cookie = _endpoint().access.cookie
+    if cookie is not None:
+        response.delete_cookie(cookie.name, path=_cookie_path())
+    return response
+
+
+def _check_access() -> BaseResponse | None:
+    """Before each request: the rules of the endpoint. People who have no token yet get a form for it."""
+    view = _view()
+    if view == "login":
+        return None
+    endpoint = _endpoint()
+    refused = endpoint.check()
+    if refused is not None:
+        if refused.status_code == 401 and view in _PAGES:
+            return _ask_for_token(refused, _here())
+        return refused
+    if view in _PAGES and endpoint.access.has_token_in_address(request):
+        return _remember(redirect(_here(), 303))  # the address bar and the history need not have it
+    name = (request.view_args or {}).get("name")
+    if name is not None and not endpoint.allows(name):
+        return endpoint.refuse(Refusal(403, f"Session {name!r} is not for you to see.", "the authorize hook says no"))
+    return None
+
+
+def _ask_for_token(refused: Response, target: str, *, wrong: bool = False) -> Response:
+    g.logstream_nonce = secrets.token_urlsafe(16)  # the style is in the page: a file would need the token
+    form = render_template("logstream/login.html", next=target, wrong=wrong, nonce=g.logstream_nonce)
+    response = make_response(form, refused.status_code)
+    response.headers["WWW-Authenticate"] = refused.headers["WWW-Authenticate"]
+    return response
+
+
+def _remember(response: BaseResponse) -> BaseResponse:
+    """Let the browser go without the token from now on."""
+    cookie = _endpoint().access.cookie
+    assert cookie is not None, "a token was shown"
+    response.set_cookie(
+        cookie.name,
+        cookie.value,
+        max_age=_COOKIE_AGE,
+        path=_cookie_path(),
+        secure=request.is_secure or request.headers.get("X-Forwarded-Proto") == "https",
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _cookie_path() -> str:
+    return request.script_root or "/"
+
+
+def _secure(response: Response) -> Response:
+    """Nothing but the server's own files may run, be shown or be asked, and nothing may be taken for what it is not."""
+    nonce = g.get("logstream_nonce")
+    sockets = f" ws://{request.host} wss://{request.host}" if _HOST.fullmatch(request.host) else ""
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": f"'nonce-{nonce}'" if nonce else "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'" + sockets,  # not every browser counts WebSockets in
+        "form-action": "'self'",
+        "base-uri": "'none'",
+        "frame-ancestors": "'self'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    response.headers["Content-Security-Policy"] = "; ".join(f"{key} {value}" for key, value in policy.items())
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"  # with less, a browser does not say whose page a form is on
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if _view() != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _here() -> str:
+    """The page that was asked for, with nothing of the query."""
+    return url_for(cast(str, request.endpoint), **(request.view_args or {}))
+
+
+def _view() -> str:
+    """Which of the blueprint's views answers, whatever name the app has given the blueprint."""
+    return (request.endpoint or "").rpartition(".")[2]
+
+
+def _endpoint() -> Endpoint:
+    return cast(Endpoint, current_app.extensions["logstream"])

@@ -1,0 +1,198 @@
+"""Tests of the turns that a client's subscriptions take."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from logstream.engine.catchup import CatchUp
+from logstream.engine.subscription import Subscription
+from logstream.protocol import Message
+
+from ..serving import wait_until
+
+
+class Scripted:
+    """A subscription with so many messages to send."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name = name
+        self.left = count
+        self.over = False
+        self.at_end = False
+        self.driver: int | None = None
+        self.closed = 0
+        self.joined = 0
+        self.feed = self
+
+    def next_message(self) -> Message | None:
+        if not self.left:
+            return None
+        self.left -= 1
+        return Message(sessionName=self.name, isComplete=False)
+
+    def join(self, subscription: object) -> bool:
+        self.joined += 1
+        return True
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Client:
+    """What a catch-up sends to, with a gate."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.over: list[Any] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.blocked = threading.Event()
+        self.delivering = 0
+        self.most_delivering = 0
+
+    def deliver(self, ws: object, message: Message) -> bool:
+        if not self.gate.is_set():
+            self.blocked.set()
+        self.delivering += 1
+        self.most_delivering = max(self.most_delivering, self.delivering)
+        assert self.gate.wait(5)
+        self.delivering -= 1
+        self.sent.append(message["sessionName"])
+        return True
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """A client; its thread has ended in the end."""
+    before = threading.active_count()
+    client = Client()
+    yield client
+    client.gate.set()
+    wait_until(lambda: threading.active_count() == before)
+
+
+@pytest.fixture
+def catchup(client: Client) -> CatchUp:
+    """The catch-up of the client."""
+    return CatchUp("ws", client.deliver, client.over.append)
+
+
+def scripted(name: str, count: int) -> Any:
+    """A subscription for a catch-up."""
+    return cast(Subscription, Scripted(name, count))
+
+
+def test_the_first_message_is_sent_by_the_caller(catchup: CatchUp, client: Client) -> None:
+    """What fits one message needs no thread."""
+    before = threading.active_count()
+    one = scripted("a", 1)
+    one.at_end = True
+    catchup.begin(one)
+    assert client.sent == ["a"]
+    assert one.joined == 1
+    assert threading.active_count() == before
+
+
+def test_subscriptions_take_turns(catchup: CatchUp, client: Client) -> None:
+    """One message each, so that the short one is through before the long one."""
+    client.gate.clear()
+    long, short = scripted("long", 50), scripted("short", 2)
+    catchup.enqueue(long)
+    assert client.blocked.wait(5)
+    catchup.enqueue(short)
+    client.gate.set()
+    wait_until(lambda: long.joined and short.joined)
+    assert client.sent[:5] == ["long", "short", "long", "short", "long"]
+
+
+def test_one_thread_serves_all(catchup: CatchUp, client: Client) -> None:
+    """However many subscriptions are behind, the client has one thread, and none when all are level."""
+    before = threading.active_count()
+    client.gate.clear()
+    for number in range(5):
+        catchup.enqueue(scripted(str(number), 3))
+    assert client.blocked.wait(5)
+    assert threading.active_count() == before + 1
+
+
+def test_ending_one_that_is_queued_closes_it(catchup: CatchUp, client: Client) -> None:
+    """It sends nothing more and gives up its file at once, though its turn has not come."""
+    client.gate.clear()
+    first, second = scripted("first", 1), scripted("second", 1)
+    catchup.enqueue(first)
+    assert client.blocked.wait(5)
+    catchup.enqueue(second)
+    second.over = True
+    catchup.end(second, None)
+    assert second.closed
+    client.gate.set()
+    wait_until(lambda: first.joined)
+    assert client.sent == ["first"]
+
+
+def test_ending_one_that_is_sending_waits_for_it(catchup: CatchUp, client: Client) -> None:
+    """Once the end has been awaited, nothing more comes; with a time limit, the next beginning waits instead."""
+    client.gate.clear()
+    one, other = scripted("one", 9), scripted("other", 1)
+    catchup.enqueue(one)
+    assert client.blocked.wait(5)
+    one.over = True
+    catchup.end(one, 0.01)
+    assert catchup.busy()
+    beginning = threading.Thread(target=catchup.begin, args=(other,))
+    beginning.start()
+    beginning.join(0.1)
+    client.gate.set()
+    beginning.join(5)
+    wait_until(lambda: other.joined)
+    assert client.sent == ["one", "other"]
+    assert client.most_delivering == 1
+    assert one.closed
+    assert not catchup.busy()
+
+
+def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: CatchUp, client: Client) -> None:
+    """Who made it live does not take it from the thread that drives it by the time it returns."""
+    one = scripted("one", 2)
+
+    def join_and_fall_behind(subscription: Subscription) -> bool:
+        client.gate.clear()
+        one.join = lambda subscription: True
+        catchup.enqueue(one)
+        assert client.blocked.wait(5)
+        return True
+
+    one.at_end = True
+    one.join = join_and_fall_behind
+    catchup.begin(one)
+    assert one.driver is not None
+    one.over = True
+    catchup.end(one, 0.01)
+    assert catchup.busy()
+    assert not one.closed
+    client.gate.set()
+    wait_until(lambda: one.closed)
+
+
+def test_one_that_is_over_is_closed_instead_of_queued(catchup: CatchUp, client: Client) -> None:
+    """A subscription that ended before its turn was even taken gives up its file."""
+    one = scripted("one", 1)
+    one.over = True
+    catchup.enqueue(one)
+    assert one.closed
+    assert not client.sent
+
+
+def test_a_file_that_cannot_be_read_is_an_error_to_the_client(catchup: CatchUp, client: Client) -> None:
+    """The subscription is over, and the client is told in a message."""
+    one = scripted("one", 1)
+
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    one.next_message = fail
+    catchup.begin(one)
+    assert client.over == [one]
+    assert client.sent == ["one"]

@@ -1,0 +1,289 @@
+"""Tests of the watcher, with real inotify and without it."""
+
+import errno
+import logging
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logstream.engine import watcher as module
+from logstream.engine.logfile import LogFile, Signature, look, signature_of
+from logstream.engine.watcher import Watcher
+
+from ..serving import count_descriptors, count_watches, wait_until
+
+
+class Recorder:
+    """A follower that counts how often it is woken."""
+
+    def __init__(self, path: Path) -> None:
+        path.touch()
+        self.path = str(path)
+        self.seen: Signature | None = None
+        self.woken = 0
+        self.threads: set[str] = set()
+        self.file = LogFile.open(self.path)
+        self.look()
+
+    def look(self) -> None:
+        found = look(self.path)
+        self.seen = found and signature_of(found)
+
+    def wake(self) -> None:
+        self.look()
+        self.threads.add(threading.current_thread().name)
+        self.woken += 1
+
+
+@pytest.fixture
+def watcher() -> Iterator[Watcher]:
+    """A watcher that is closed in the end, and leaves no thread."""
+    before = threading.active_count()
+    watcher = Watcher()
+    yield watcher
+    watcher.close()
+    watcher.close()
+    assert threading.active_count() == before
+
+
+@pytest.fixture
+def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave inotify alone with the work."""
+    monkeypatch.setattr(module._Observer, "_run", lambda observer: observer._rest(3600.0))
+
+
+@pytest.fixture
+def no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where no inotify instance is to be had."""
+
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr(module, "_Inotify", refuse)
+
+
+def append(path: str, text: str = "x") -> None:
+    """One write."""
+    with Path(path).open("a") as file:
+        file.write(text)
+
+
+def test_a_write_wakes_by_inotify(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
+    """The kernel's event wakes the follower, on watchdog's thread; reading the file does not."""
+    follower = Recorder(tmp_path / "a.out")
+    watcher.follow(follower, follower.file)
+    append(follower.path)
+    wait_until(lambda: follower.woken)
+    assert follower.threads == {"logstream-inotify"}
+    other = Recorder(tmp_path / "b.out")
+    watcher.follow(other, other.file)
+    woken = follower.woken
+    Path(follower.path).read_text()
+    append(other.path)
+    wait_until(lambda: other.woken)  # events come in their order, so all of the reading's would be here
+    assert follower.woken == woken
+
+
+def test_each_file_has_one_watch_and_none_has_a_thread(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
+    """A hundred files cost a hundred kernel watches, two threads in all, and wake nobody but their followers."""
+    watches, threads = count_watches(), threading.active_count()
+    followers = [Recorder(tmp_path / f"{number}.out") for number in range(100)]
+    for follower in followers:
+        watcher.follow(follower, follower.file)
+        watcher.follow(follower, follower.file)
+    assert count_watches() == watches + 100
+    assert threading.active_count() == threads + 2
+    append(followers[0].path)
+    append(str(tmp_path / "unwatched.out"))
+    append(followers[99].path)
+    wait_until(lambda: followers[99].woken)
+    assert [number for number, follower in enumerate(followers) if follower.woken] == [0, 99]
+
+
+def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_path: Path) -> None:
+    """Without followers there is no thread, no watch and no descriptor; with the next one all is back."""
+    threads, watches = threading.active_count(), count_watches()
+    follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
+    descriptors = count_descriptors()
+    for _ in range(3):
+        follower.look()  # so that there is no news
+        watcher.follow(follower, follower.file)
+        watcher.follow(other, None)
+        watcher.forget(follower)
+        woken = follower.woken
+        append(follower.path)
+        assert threading.active_count() == threads + 2
+        watcher.forget(other)
+        watcher.forget(other)
+        wait_until(lambda: threading.active_count() == threads)
+        assert follower.woken == woken
+        assert count_watches() == watches
+        wait_until(lambda: count_descriptors() == descriptors)
+
+
+def test_following_another_file_ends_the_watch_on_the_first(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
+    """After a rotation there is one watch, on the new file, whatever stood at the path when it was opened."""
+    watches = count_watches()
+    follower = Recorder(tmp_path / "a.out")
+    watcher.follow(follower, follower.file)
+    Path(follower.path).rename(tmp_path / "a.out.1")
+    Path(follower.path).touch()
+    wait_until(lambda: follower.woken)  # for the renaming
+    watcher.follow(follower, LogFile.open(follower.path))
+    assert count_watches() == watches + 1
+    woken = follower.woken
+    append(str(tmp_path / "a.out.1"))
+    append(follower.path)
+    wait_until(lambda: follower.woken > woken)
+
+
+def test_the_sweep_finds_what_inotify_misses(watcher: Watcher, tmp_path: Path) -> None:
+    """A file that comes to be, changes, goes, or is replaced wakes its follower without any kernel watch."""
+    follower = Recorder(tmp_path / "a.out")
+    watcher.follow(follower, None)
+    path = Path(follower.path)
+    for change in (
+        lambda: append(follower.path),
+        path.unlink,
+        path.touch,
+        lambda: (path.rename(tmp_path / "b"), path.touch()),
+        lambda: os.utime(path, (1, 1)),
+    ):
+        woken = follower.woken
+        change()
+        wait_until(lambda woken=woken: follower.woken > woken, 0.5)
+    assert follower.threads == {"logstream-sweep"}
+
+
+def test_the_sweep_wakes_nobody_without_need(watcher: Watcher, tmp_path: Path) -> None:
+    """A file that its follower has already seen as it is, is left alone."""
+    follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
+    watcher.follow(follower, None)
+    watcher.follow(other, None)
+    for _ in range(3):
+        woken = other.woken
+        append(other.path)
+        wait_until(lambda woken=woken: other.woken > woken)
+    assert follower.woken == 0
+
+
+def test_a_large_sweep_reaches_everyone(watcher: Watcher, tmp_path: Path) -> None:
+    """Many files are looked at in slices, each within the interval."""
+    followers = [Recorder(tmp_path / f"{number}.out") for number in range(173)]
+    for follower in followers:
+        watcher.follow(follower, None)
+    for follower in followers:
+        append(follower.path)
+    wait_until(lambda: all(follower.woken for follower in followers), 1.0)
+
+
+def test_who_asks_is_woken_again(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
+    """A follower that has more to do is woken soon, as often as it asks; one that is not known is not."""
+    follower, stranger = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
+    watcher.follow(follower, follower.file)
+    for number in range(1, 4):
+        watcher.wake_again(stranger)
+        watcher.wake_again(follower)
+        wait_until(lambda number=number: follower.woken == number)
+    assert stranger.woken == 0
+
+
+def test_without_inotify_the_sweep_carries_everything_and_says_so_once(
+    watcher: Watcher, tmp_path: Path, no_inotify: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No inotify instance costs latency, and makes one log line that names the limit to raise."""
+    followers = [Recorder(tmp_path / f"{number}.out") for number in range(3)]
+    with caplog.at_level(logging.WARNING):
+        for follower in followers:
+            watcher.follow(follower, follower.file)
+            watcher.forget(follower)
+            watcher.follow(follower, follower.file)
+    for follower in followers:
+        append(follower.path)
+    wait_until(lambda: all(follower.woken for follower in followers), 0.5)
+    assert len(caplog.records) == 1
+    assert "fs.inotify.max_user_instances" in caplog.text
+
+
+def test_a_follower_that_fails_does_not_end_the_thread(
+    watcher: Watcher, tmp_path: Path, no_sweep: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception of one follower is logged as the bug it is, and the others are still woken."""
+    broken, follower = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    broken.wake = fail  # type: ignore[method-assign]
+    watcher.follow(broken, broken.file)
+    watcher.follow(follower, follower.file)
+    append(broken.path)
+    append(follower.path)
+    wait_until(lambda: follower.woken)
+    assert "ValueError: broken" in caplog.text
+
+
+def test_a_closed_watcher_follows_nobody(watcher: Watcher, tmp_path: Path) -> None:
+    """After close there is nothing to start any more."""
+    threads = threading.active_count()
+    watcher.close()
+    follower = Recorder(tmp_path / "a.out")
+    watcher.follow(follower, follower.file)
+    watcher.wake_again(follower)
+    watcher.forget(follower)
+    assert threading.active_count() == threads
+
+
+class Callback:
+    """What watchdog calls back."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_event(self, event: object) -> None:
+        self.calls.append("event")
+
+    def on_watch_deleted(self, wd: int) -> None:
+        self.calls.append("deleted")
+
+    def on_queue_overflow(self) -> None:
+        self.calls.append("overflow")
+
+
+def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several changes of a file are one call; a lost event and a file's end are told, and a name is skipped."""
+    inotify = module._Inotify()
+    callbacks = Callback(), Callback()
+    watches = []
+    for number, callback in enumerate(callbacks):
+        (tmp_path / f"{number}").touch()
+        mask = module.Mask(module.InotifyConstants.IN_MODIFY)
+        identity = module.CallbackId(number)
+        watches.append(inotify.add_callback(f"{tmp_path}/{number}".encode(), mask, callback, identity))
+
+    def event(wd: int, mask: int, name: bytes = b"") -> bytes:
+        return struct.pack("iIII", wd, mask, 0, len(name)) + name
+
+    modify, overflow, ignored = 0x2, 0x4000, 0x8000
+    first, second = watches
+    buffers = [
+        event(first, modify) * 3 + event(second, modify, b"name\0\0\0\0") + event(first, modify),
+        event(-1, overflow) + event(second, modify),
+        event(first, modify) + event(first, ignored),
+        event(first, modify),
+    ]
+
+    def read(size: int) -> bytes:
+        if not buffers:
+            inotify.stop()
+            return b""
+        return buffers.pop(0)
+
+    monkeypatch.setattr(inotify, "_read_event_buffer", read)
+    inotify.run()
+    assert callbacks[0].calls == ["event", "overflow", "event", "deleted"]
+    assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all

@@ -1,0 +1,76 @@
+"""Tests of gunicorn's worker: what clients can use up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from pathlib import Path
+
+from logstream.server.worker import HEADER_TIMEOUT
+
+from ..serving import Starting, wait_until
+from ..viewer import Viewer
+
+
+def test_threads_end_with_their_connections(start: Starting) -> None:
+    """When a crowd has left, the worker's own thread is left."""
+    server = start("gunicorn")
+    viewers = [Viewer(server.port) for _ in range(40)]
+    assert server.threads() == 1 + 40
+    for viewer in viewers:
+        viewer.close()
+    wait_until(lambda: server.threads() == 1)
+    server.stop()
+
+
+def test_half_a_request_holds_nothing_for_long(start: Starting) -> None:
+    """Clients that send a part of a handshake, or nothing, are dropped, and meanwhile others are served."""
+    server = start("gunicorn", GUNICORN_CMD_ARGS="--threads 8 --worker-connections 60")
+    server.request("/healthz")
+    threads, descriptors = server.threads(), server.descriptors()
+    with contextlib.ExitStack() as stack:
+        held = []
+        for number in range(40):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            sock.sendall(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgr"[: number * 2])
+            sock.settimeout(HEADER_TIMEOUT + 5)
+            held.append(sock)
+        assert server.request("/healthz")[0] == 200
+        for sock in held:
+            with contextlib.suppress(ConnectionResetError):
+                while sock.recv(1000):  # an error page, or nothing, and then the end
+                    pass
+    wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors)
+    assert "Traceback" not in server.stop()
+
+
+def test_without_descriptors_the_server_says_so_and_recovers(start: Starting) -> None:
+    """With no descriptor left, a log is a clear error, no connection is lost, and all works again afterwards."""
+    server = start("gunicorn", prefix=["bash", "-c", 'ulimit -n 64; exec "$@"', "--"])
+    names = [f"session-{number}" for number in range(64)]
+    for name in names:
+        server.log(name).write_text(name)
+    with Viewer(server.port) as viewer:
+        for name in names:
+            viewer.subscribe(name)
+        answers = [viewer.receive() for _ in names]
+        errors = [answer for answer in answers if answer["type"] == "logs:error"]
+        assert 0 < len(errors) < len(names)
+        assert {"too many open files" in error["error"] for error in errors} == {True}
+        assert server.request("/healthz")[0] == 200  # some are kept for connections
+        with contextlib.ExitStack() as stack:
+            for _ in range(40):  # and now there are none
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            wait_until(lambda: "cannot accept a connection" in server.output())
+            with server.log(names[0]).open("a") as file:
+                file.write(" goes on")
+            viewer.read_text(names[0], f"{names[0]} goes on")
+        followed = [answer["sessionName"] for answer in answers if answer["type"] == "logs:data"]
+        for name in followed:
+            viewer.unsubscribe(name)
+        viewer.subscribe(errors[0]["sessionName"])
+        assert viewer.receive(10)["type"] == "logs:data"
+    wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0)
+    assert Path(f"/proc/{server.pid}").exists()
+    assert "Traceback" not in server.stop()

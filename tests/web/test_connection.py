@@ -1,0 +1,259 @@
+"""Tests of sending over a socket, on real pairs of sockets."""
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from logstream.protocol import Message, close_frame, text_frame
+from logstream.web.connection import Connection
+
+from ..serving import wait_until
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Connection, socket.socket]]:
+    """A connection and its client's end, connected by TCP with small buffers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.settimeout(5)
+    connection = Connection(server, 25.0, 30.0)
+    yield connection, client
+    client.close()
+    server.close()
+
+
+def offer(connection: Connection, frame: bytes) -> bool:
+    """Offer a message of which only the frame counts."""
+    message = Message()
+    message.frame = frame
+    return connection.offer_message(message)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything up to the end of the stream."""
+    data = b""
+    while piece := client.recv(65536):
+        data += piece
+    return data
+
+
+def fill(connection: Connection, frame: bytes) -> int:
+    """Offer a frame until it is refused; how many were taken."""
+    taken = 0
+    while offer(connection, frame):
+        taken += 1
+    return taken
+
+
+def test_a_frame_is_sent_without_delay(pair: tuple[Connection, socket.socket]) -> None:
+    """Nagle's algorithm is off, and both ways of sending deliver."""
+    connection, client = pair
+    connection.send(b"\x81\x01a")
+    assert offer(connection, b"\x81\x01b")
+    assert client.recv(3) + client.recv(3) == b"\x81\x01a\x81\x01b"
+    assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_an_offer_to_a_full_socket_is_refused_at_once(pair: tuple[Connection, socket.socket]) -> None:
+    """A client that does not read costs an offer no time, and nothing of what is refused is sent."""
+    connection, client = pair
+    frame = text_frame(b"x" * 1000)
+    taken = fill(connection, frame)
+    started = time.monotonic()
+    assert not offer(connection, text_frame(b"refused"))
+    assert time.monotonic() - started < 0.5
+    assert taken > 0
+    connection_end = threading.Thread(target=connection.send, args=(text_frame(b"last"),))
+    connection_end.start()
+    received = b""
+    while not received.endswith(b"last"):
+        received += client.recv(65536)
+    connection_end.join()
+    assert received == frame * taken + text_frame(b"last")
+
+
+def test_half_a_frame_is_finished_before_anything_else(pair: tuple[Connection, socket.socket]) -> None:
+    """A frame that fits only in part counts as taken; its rest goes out by itself, once there is room."""
+    connection, client = pair
+    large = text_frame(b"0123456789" * 1_000_000)
+    assert offer(connection, large)
+    assert not offer(connection, text_frame(b"refused"))
+    received = b""
+    while len(received) < len(large):
+        received += client.recv(1 << 20)
+    assert received == large
+    wait_until(lambda: offer(connection, text_frame(b"next")))
+    assert client.recv(100) == text_frame(b"next")
+
+
+def test_frames_of_many_threads_stay_whole(pair: tuple[Connection, socket.socket]) -> None:
+    """However many threads send and offer at once, the stream is a sequence of whole frames."""
+    connection, client = pair
+    sent: list[bytes] = []
+
+    def work(letter: bytes) -> None:
+        for number in range(50):
+            frame = text_frame(letter * (100 + 37 * number))
+            if offer(connection, frame):
+                sent.append(frame)
+            else:
+                connection.send(frame)
+                sent.append(frame)
+
+    threads = [threading.Thread(target=work, args=(letter,)) for letter in (b"a", b"b", b"c", b"d")]
+    for thread in threads:
+        thread.start()
+    received = b""
+    while any(thread.is_alive() for thread in threads) or len(received) < sum(map(len, sent)):
+        if select.select([client], [], [], 0.05)[0]:
+            received += client.recv(1000)
+    frames = []
+    while received:
+        length, start = (received[1], 2) if received[1] < 126 else (int.from_bytes(received[2:4]), 4)
+        frames.append(received[: start + length])
+        assert len(set(frames[-1][start:])) == 1
+        received = received[start + length :]
+    assert sorted(frames) == sorted(sent)
+
+
+def test_a_client_that_takes_nothing_is_given_up(pair: tuple[Connection, socket.socket]) -> None:
+    """A blocking send ends with TimeoutError when the client has taken no byte for the stall timeout."""
+    connection, client = pair
+    connection._stall_timeout = 0.2
+    with pytest.raises(TimeoutError):
+        connection.send(text_frame(b"x" * 10_000_000))
+    with pytest.raises(BrokenPipeError):
+        connection.send(b"")
+    assert not offer(connection, b"\x81\x00")
+
+
+def test_a_slow_client_is_not_given_up(pair: tuple[Connection, socket.socket]) -> None:
+    """A send may take far longer than the stall timeout as long as the client takes something."""
+    connection, client = pair
+    connection._stall_timeout = 0.5
+    frame = text_frame(b"x" * 300_000)
+    sender = threading.Thread(target=connection.send, args=(frame,))
+    started = time.monotonic()
+    sender.start()
+    received = 0
+    while received < len(frame):
+        received += len(client.recv(20_000))
+        threading.Event().wait(0.05)  # the client's own slowness
+    sender.join()
+    assert time.monotonic() - started > 0.5
+
+
+def test_closing_wakes_a_blocked_sender(pair: tuple[Connection, socket.socket]) -> None:
+    """A thread that is blocked in a send gets an error as soon as the connection is closed."""
+    connection, client = pair
+    errors: list[Exception] = []
+
+    def send() -> None:
+        try:
+            connection.send(text_frame(b"x" * 10_000_000))
+        except OSError as error:
+            errors.append(error)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    wait_until(connection._send_lock.locked)
+    connection.close()
+    sender.join(5)
+    assert errors
+
+
+def test_shut_sends_its_code_and_then_nothing(pair: tuple[Connection, socket.socket]) -> None:
+    """The client reads the close frame, then the end of the stream; later frames are refused."""
+    connection, client = pair
+    connection.shut(1001, "going away")
+    connection.shut(1011)
+    assert not offer(connection, b"\x81\x00")
+    with pytest.raises(BrokenPipeError):
+        connection.send(b"\x81\x00")
+    assert read_all(client) == close_frame(1001, "going away")
+
+
+def test_shut_lets_a_sender_finish(pair: tuple[Connection, socket.socket]) -> None:
+    """A thread that still holds the send lock, but is not blocked, does not cost the client its close frame."""
+    connection, client = pair
+    connection._send_lock.acquire()
+    shutting = threading.Thread(target=connection.shut, args=(1001,))
+    shutting.start()
+    shutting.join(0.05)
+    connection._send_lock.release()
+    shutting.join()
+    assert read_all(client) == close_frame(1001)
+
+
+def test_shut_does_not_wait_for_a_client_that_does_not_read(pair: tuple[Connection, socket.socket]) -> None:
+    """With half a frame out, no close frame can be sent; the socket is shut at once all the same."""
+    connection, client = pair
+    large = text_frame(b"x" * 10_000_000)
+    assert offer(connection, large)
+    started = time.monotonic()
+    connection.shut(1001)
+    assert time.monotonic() - started < 0.5
+    try:
+        received = read_all(client)
+    except ConnectionResetError:
+        received = b""
+    assert large.startswith(received)
+
+
+def test_nothing_follows_a_close_frame_of_simple_websockets(pair: tuple[Connection, socket.socket]) -> None:
+    """A close frame that answers the client's ends the sending, also behind a pong in the same write."""
+    connection, client = pair
+    connection.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    connection.send(b"\x8a\x02hi" + close_frame(1000))
+    assert not offer(connection, b"\x81\x00")
+
+
+def test_no_text_is_taken_for_a_close_frame(pair: tuple[Connection, socket.socket]) -> None:
+    """Only control frames are looked into: the bytes of a log may be any."""
+    connection, client = pair
+    for length in (130, 254, 1000):
+        for byte in (0x88, 0x98, 0xC8):
+            connection.send(text_frame(bytes([byte]) * length))
+            assert len(client.recv(4096)) > length
+    assert offer(connection, b"\x81\x00")
+
+
+def test_a_silent_client_is_pinged_and_then_gone(pair: tuple[Connection, socket.socket]) -> None:
+    """Silence makes a ping; more silence after it ends the stream for the reader."""
+    connection, client = pair
+    connection._ping_interval = 0.1
+    assert connection.recv(100) == b""
+    assert client.recv(100) == b"\x89\x00"
+
+
+def test_an_answer_to_a_ping_keeps_the_client(pair: tuple[Connection, socket.socket]) -> None:
+    """Whatever the client says proves that it is there."""
+    connection, client = pair
+    connection._ping_interval = 0.2
+    for _ in range(3):
+        answer = threading.Thread(target=lambda: client.recv(2) and client.sendall(b"pong"))
+        answer.start()
+        assert connection.recv(100) == b"pong"
+        answer.join()
+
+
+def test_finish_lets_the_client_read_the_last_bytes(pair: tuple[Connection, socket.socket]) -> None:
+    """The end waits a moment for a client that is still sending, so that no reset destroys what it has not read."""
+    connection, client = pair
+    connection.send(b"last words")
+    client.sendall(b"x" * 2000)
+    finish = threading.Thread(target=connection.finish)
+    finish.start()
+    client.sendall(b"y" * 2000)
+    assert read_all(client) == b"last words"
+    client.close()
+    finish.join(5)
+    assert not finish.is_alive()

@@ -1,0 +1,301 @@
+"""Tests of the page's routes, without a browser: what they serve, to whom, and under which rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+from flask import Flask
+
+from logstream import LogStream, create_app
+
+from ..serving import Answer, ServerProcess, Starting, wait_until
+from ..viewer import Viewer
+
+TOKEN = "correct-horse"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def log_in(server: ServerProcess, token: str, target: str = "/", **headers: str) -> Answer:
+    """Send the form."""
+    return server.fetch("/login", "POST", FORM | headers, urlencode({"token": token, "next": target}))
+
+
+def cookie_of(answer: Answer) -> str:
+    """What a browser sends back from then on."""
+    return answer.headers["Set-Cookie"].partition(";")[0]
+
+
+@pytest.fixture
+def guarded(start: Starting) -> ServerProcess:
+    """A server with a token."""
+    return start("gunicorn", LOGSTREAM_TOKEN=TOKEN)
+
+
+@pytest.mark.parametrize("path", ["/", "/sessions/build", "/static/session.js", "/sessions", "/sessions/build/raw"])
+def test_a_strict_policy_stands_behind_every_answer(server: ServerProcess, path: str) -> None:
+    """Only the server's own files run, no markup is made of text, and nothing is told to other hosts."""
+    server.log("build").write_text("text")
+    answer = server.fetch(path)
+    assert answer.status == 200
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "style-src 'self'" in policy
+    assert f"connect-src 'self' ws://127.0.0.1:{server.port} wss://127.0.0.1:{server.port}" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert "unsafe" not in " ".join(policy)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+def test_names_are_only_text(server: ServerProcess) -> None:
+    """A session's name is not taken for markup, wherever it stands."""
+    name = "<script>alert(1)<script>\"'&"
+    body = server.fetch(f"/sessions/{quote(name, safe='')}").body.decode()
+    assert "<script>alert" not in body
+    assert re.findall(r"<script[^>]*>", body) == ['<script type="module" src="/static/session.js">']
+
+
+def test_sessions_are_listed_newest_first(server: ServerProcess) -> None:
+    """Each has its name, size, last change and whether it is complete."""
+    for name, changed in (("list-old", 1000), ("list-new", 3000), ("list-middle", 2000)):
+        server.log(name).write_text(name)
+        os.utime(server.log(name), (changed, changed))
+    server.complete("list-old")
+    listed = [session for session in json.loads(server.fetch("/sessions").body) if session["name"].startswith("list-")]
+    assert [session["name"] for session in listed] == ["list-new", "list-middle", "list-old"]
+    assert listed[0] == {"name": "list-new", "size": 8, "changed": 3000, "complete": False}
+
+
+def test_the_whole_log_is_served_as_it_is(server: ServerProcess) -> None:
+    """Byte for byte, also what is not UTF-8, as plain text under the file's name."""
+    content = b"<b>\x1b[31mred\xff\x00\n" * 100_000
+    server.log("whole").write_bytes(content)
+    answer = server.fetch("/sessions/whole/raw")
+    assert answer.body == content
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "whole.out" in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "first", "last"),
+    [
+        ("bytes=0-9", 206, 0, 10),
+        ("bytes=500000-", 206, 500_000, 600_000),
+        ("bytes=-7", 206, 599_993, 600_000),
+        ("bytes=599999-700000", 206, 599_999, 600_000),
+        ("bytes=600000-", 416, 0, 0),
+        ("lines=1-2", 416, 0, 0),
+    ],
+)
+def test_ranges_of_a_log(server: ServerProcess, asked: str, status: int, first: int, last: int) -> None:
+    """Any part can be had, such as what a download that broke off still lacks."""
+    content = b"".join(b"%05d\n" % number for number in range(100_000))
+    server.log("ranges").write_bytes(content)
+    answer = server.fetch("/sessions/ranges/raw", headers={"Range": asked})
+    assert answer.status == status
+    if status == 206:
+        assert answer.body == content[first:last]
+        assert answer.headers["Content-Range"] == f"bytes {first}-{last - 1}/600000"
+
+
+def test_a_log_that_grows_is_as_long_as_was_said(server: ServerProcess) -> None:
+    """What is appended while a log goes out is not part of the answer, and changes its tag."""
+    path = server.log("growing")
+    path.write_bytes(b"x" * 1000)
+    answer = server.fetch("/sessions/growing/raw", "HEAD")
+    with path.open("ab") as file:
+        file.write(b"y" * 1000)
+    later = server.fetch("/sessions/growing/raw", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (later.status, len(later.body)) == (200, 2000)
+    assert server.fetch("/sessions/growing/raw", headers={"If-None-Match": later.headers["ETag"]}).status == 304
+    stale = {"If-Range": answer.headers["ETag"], "Range": "bytes=500-"}
+    assert server.fetch("/sessions/growing/raw", headers=stale).status == 200
+
+
+def test_a_snapshot_ends_where_the_log_did(tmp_path: Path) -> None:
+    """A writer that is faster than the reader does not make an answer longer than was said."""
+    app = create_app({"LOGSTREAM_DIRECTORY": tmp_path})
+    path = tmp_path / "busy.out"
+    path.write_bytes(b"x" * 1_000_000)
+    with app.test_client() as client:
+        response = client.get("/sessions/busy/raw", base_url="http://localhost")
+        with path.open("ab") as file:
+            file.write(b"y" * 1_000_000)
+        assert response.content_length == 1_000_000
+        assert response.data == b"x" * 1_000_000
+        response.close()
+
+
+def test_only_regular_logs_are_served(server: ServerProcess, tmp_path: Path) -> None:
+    """No link, pipe or directory, no name that leads elsewhere, and no path in what is said."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    server.log("link").symlink_to(secret)
+    os.mkfifo(server.log("pipe"))
+    server.log("directory").mkdir()
+    for name in ("link", "pipe", "directory", "missing", "..", "%2e%2e%2fsecret", "a%00b", "x" * 300):
+        answer = server.fetch(f"/sessions/{name}/raw")
+        assert answer.status == 404, name
+        assert str(tmp_path).encode() not in answer.body
+
+
+def test_reading_a_log_leaves_nothing_open(server: ServerProcess) -> None:
+    """Each answer closes its file, also one that is not wanted whole."""
+    server.log("closing").write_bytes(b"x" * 1_000_000)
+    before = server.descriptors()
+    for number in range(20):
+        headers = {"Range": "bytes=5-9"} if number % 2 else {}
+        server.fetch("/sessions/closing/raw", "HEAD" if number % 3 else "GET", headers)
+    wait_until(lambda: server.descriptors() <= before)
+
+
+def test_people_without_the_token_get_a_form(guarded: ServerProcess) -> None:
+    """A page answers 401 with a form that leads back to it; all else answers 401 in a word."""
+    answer = guarded.fetch("/sessions/a%20b")
+    assert answer.status == 401
+    assert 'name="next" value="/sessions/a%20b"' in answer.body.decode()
+    nonce = re.search(r"style-src 'nonce-([^']+)'", answer.headers["Content-Security-Policy"])
+    assert nonce
+    assert f'<style nonce="{nonce[1]}">' in answer.body.decode()
+    for path in ("/sessions", "/sessions/a/raw", "/static/session.js", "/static/style.css"):
+        answer = guarded.fetch(path)
+        assert (answer.status, answer.headers.get_content_type()) == (401, "text/plain")
+    assert guarded.fetch("/logout", "POST").status == 401
+
+
+def test_logging_in_opens_everything_to_the_browser(guarded: ServerProcess) -> None:
+    """The right token gives a cookie, which pages, files and the WebSocket accept, and no script can read."""
+    guarded.log("a").write_text("text")
+    wrong = log_in(guarded, "wrong")
+    assert wrong.status == 401
+    assert "not the token" in wrong.body.decode()
+    assert "Set-Cookie" not in wrong.headers
+    answer = log_in(guarded, TOKEN, "/sessions/a")
+    assert (answer.status, answer.headers["Location"]) == (303, "/sessions/a")
+    attributes = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in attributes
+    assert "SameSite=Lax" in attributes
+    assert "Secure" not in attributes
+    assert TOKEN not in attributes
+    headers = {"Cookie": cookie_of(answer)}
+    for path in ("/", "/sessions", "/sessions/a", "/sessions/a/raw", "/static/session.js", "/metrics"):
+        assert guarded.fetch(path, headers=headers).status == 200
+    with Viewer(guarded.port, headers=f"Cookie: {cookie_of(answer)}\r\n") as viewer:
+        viewer.subscribe("a")
+        assert viewer.receive()["data"] == "text"
+    evil = {"Origin": "http://evil.example"}
+    assert guarded.fetch("/sessions/a/complete", "POST", headers | evil).status == 403
+    assert TOKEN not in guarded.output()
+
+
+def test_a_token_in_an_address_does_not_stay_there(guarded: ServerProcess) -> None:
+    """A page that is opened with ?token= gives the cookie and goes on without it."""
+    answer = guarded.fetch(f"/sessions/a?token={TOKEN}")
+    assert (answer.status, answer.headers["Location"]) == (303, "/sessions/a")
+    assert guarded.fetch("/sessions/a", headers={"Cookie": cookie_of(answer)}).status == 200
+    assert guarded.fetch("/sessions/a?token=wrong").status == 401
+    assert guarded.fetch(f"/sessions?token={TOKEN}").status == 200
+
+
+def test_logging_out_takes_the_cookie_away(guarded: ServerProcess) -> None:
+    """Who is logged in by a cookie finds a button that ends it."""
+    headers = {"Cookie": cookie_of(log_in(guarded, TOKEN))}
+    assert b'action="/logout"' in guarded.fetch("/", headers=headers).body
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert b'action="/logout"' not in guarded.fetch("/", headers=bearer).body
+    cookie = SimpleCookie(guarded.fetch("/logout", "POST", headers).headers["Set-Cookie"])
+    assert [(morsel.value, morsel["max-age"]) for morsel in cookie.values()] == [("", "0")]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "javascript:alert(1)", ""],
+)
+def test_the_form_leads_to_no_other_server(guarded: ServerProcess, target: str) -> None:
+    """Where a form that somebody else made would lead elsewhere, it leads to the list."""
+    assert log_in(guarded, TOKEN, target).headers["Location"] == "/"
+
+
+def test_behind_tls_the_cookie_stays_there(guarded: ServerProcess) -> None:
+    """A proxy that ends TLS says so, and the browser then keeps the cookie to it."""
+    assert "Secure" in log_in(guarded, TOKEN, **{"X-Forwarded-Proto": "https"}).headers["Set-Cookie"]
+
+
+def test_without_a_token_there_is_nothing_to_log_in_to(server: ServerProcess) -> None:
+    """The form's address exists only where there is a token."""
+    assert log_in(server, "").status == 404
+
+
+def test_the_cookie_follows_from_the_token_alone(tmp_path: Path) -> None:
+    """It holds over restarts, and a new token makes an old one worthless."""
+    cookies = []
+    for token in (TOKEN, TOKEN, "another"):
+        app = create_app({"LOGSTREAM_DIRECTORY": tmp_path, "LOGSTREAM_TOKEN": token})
+        with app.test_client() as client:
+            cookies.append(client.post("/login", data={"token": token}).headers["Set-Cookie"].partition(";")[0])
+    assert cookies[0] == cookies[1]
+    assert cookies[0].partition("=")[0] != cookies[2].partition("=")[0]
+    assert cookies[0].partition("=")[2] != cookies[2].partition("=")[2]
+
+
+def test_a_dashboard_has_the_page_where_it_likes(dashboard: ServerProcess) -> None:
+    """All addresses in it follow, and the app's own routes stay as they are."""
+    alice = {"X-User": "alice"}
+    body = dashboard.fetch("/logs/sessions/build", headers=alice).body.decode()
+    assert 'src="/logs/static/session.js"' in body
+    assert 'data-endpoint="/ws"' in body
+    assert dashboard.fetch("/logs/", headers=alice).status == 200
+    assert dashboard.fetch("/logs/static/logstream.js", headers=alice).status == 200
+    assert dashboard.fetch("/").body == b"the dashboard"
+
+
+def test_an_app_may_name_the_blueprint(tmp_path: Path) -> None:
+    """Under a name of the app's choice all is the same, the form for the token too."""
+    app = Flask("plain", static_folder=None)
+    app.config.update(LOGSTREAM_DIRECTORY=str(tmp_path), LOGSTREAM_TOKEN=TOKEN)
+    app.register_blueprint(LogStream(app).page(), name="logs", url_prefix="/logs")
+    with app.test_client() as client:
+        assert client.get("/logs/sessions/a").status_code == 401
+        answer = client.post("/logs/login", data={"token": TOKEN, "next": "/logs/sessions/a"})
+        assert answer.headers["Location"] == "/logs/sessions/a"
+        assert b'src="/logs/static/session.js"' in client.get("/logs/sessions/a").data
+
+
+def test_the_hook_decides_what_the_page_shows(dashboard: ServerProcess) -> None:
+    """A session that a user may not follow is neither listed nor shown nor served to that user."""
+    for name in ("build", "secret", "broken"):
+        dashboard.log(name).write_text("text")
+    alice, bob = {"X-User": "alice"}, {"X-User": "bob"}
+    assert dashboard.fetch("/logs/sessions").status == 403
+    assert [one["name"] for one in json.loads(dashboard.fetch("/logs/sessions", headers=alice).body)] == ["build"]
+    assert json.loads(dashboard.fetch("/logs/sessions", headers=bob).body) == []
+    for path in ("/logs/sessions/{}", "/logs/sessions/{}/raw"):
+        assert dashboard.fetch(path.format("build"), headers=alice).status == 200
+        for name in ("secret", "broken"):
+            assert dashboard.fetch(path.format(name), headers=alice).status == 403
+        assert dashboard.fetch(path.format("build"), headers=bob).status == 403
+    assert "refused a request for '/logs/sessions/secret': the authorize hook says no" in dashboard.output()
+
+
+def test_an_app_may_leave_the_page_out(tmp_path: Path) -> None:
+    """The extension by itself adds the endpoint and nothing else."""
+    app = Flask("plain", static_folder=None)
+    app.config["LOGSTREAM_DIRECTORY"] = str(tmp_path)
+    LogStream(app)
+    assert [rule.rule for rule in app.url_map.iter_rules()] == ["/ws"]
+
+
+def test_below_a_prefix_the_cookie_is_for_that_alone(tmp_path: Path) -> None:
+    """Behind a proxy that serves the app below a prefix, addresses and cookie have it too."""
+    app = create_app({"LOGSTREAM_DIRECTORY": tmp_path, "LOGSTREAM_TOKEN": TOKEN})
+    with app.test_client() as client:
+        answer = client.post("/login", data={"token": TOKEN}, environ_overrides={"SCRIPT_NAME": "/tools"})
+    assert answer.headers["Location"] == "/tools/"
+    assert "Path=/tools" in answer.headers["Set-Cookie"]

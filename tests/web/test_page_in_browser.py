@@ -1,0 +1,591 @@
+"""Tests of the page as people use it, in a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from ..browser import Browser, LogPage
+from ..serving import ServerProcess, Starting, wait_until
+
+TOKEN = "correct-horse"
+ANSWER = 100  # milliseconds in which the page answers, whatever it is doing
+END = ("End", 35)
+SHIFT = ("Shift", 16)  # a key that does nothing
+
+COLOURS = [196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 83, 84, 85, 86, 87, 81, 75, 69]
+BUILD = (
+    "\x1b[1m$ make train\x1b[0m\n"
+    + "".join(
+        f"\x1b[2m12:{5 * step:02}:07\x1b[0m \x1b[32mINFO\x1b[0m  epoch {step:2}  loss \x1b[38;5;{colour}m"
+        f"{2.3 * 0.83**step:.4f}\x1b[0m  accuracy {1 - 0.6 * 0.85**step:.1%}\n"
+        for step, colour in enumerate(COLOURS[:8])
+    )
+    + "\x1b[2m12:39:51\x1b[0m \x1b[33mWARN\x1b[0m  learning rate lowered to \x1b[1m1e-4\x1b[0m\n"
+    + "\x1b[2m12:40:00\x1b[0m \x1b[31mERROR\x1b[0m checkpoint: \x1b[4mdisk/run-7\x1b[0m is \x1b[7m full \x1b[0m\n"
+    + "".join(f"\x1b[48;5;{colour}m \x1b[0m" for colour in COLOURS)
+    + "\n\x1b[48;2;30;70;110m\x1b[97m größer · 日本語 · 😀 \x1b[0m\n"
+    + "\x1b[36mtraining\x1b[0m  \x1b[32m━━━━━━━━━━━━━━━━━━━━\x1b[90m━━━━━━━━━━━━\x1b[0m  62%"
+)
+
+Opening = Callable[[str], LogPage]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all tests; one that prints a traceback fails."""
+    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
+    yield process
+    assert "Traceback" not in process.stop()
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """The browser, whose pages ask nobody but their server, and have nothing to complain about."""
+    window.reset()
+    yield window
+    hosts = {address.rpartition(":")[0] for address in window.addresses()}
+    complaints = window.complaints()
+    window.driver.get("about:blank")
+    assert hosts <= {"127.0.0.1"}
+    assert complaints == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: ServerProcess) -> Opening:
+    """Opens the page of a session."""
+    return lambda session: LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{quote(session, safe='')}")
+
+
+def append(path: Path, text: str) -> None:
+    """Write some more to a log."""
+    with path.open("a") as file:
+        file.write(text)
+
+
+def lines(first: int, last: int) -> str:
+    """Numbered lines."""
+    return "".join(f"line {number}\n" for number in range(first, last))
+
+
+def nine_of_ten(answers: list[float]) -> float:
+    """The longest of nine in ten answers: for the tenth, the machine may have had something else to do."""
+    return answers[len(answers) * 9 // 10]
+
+
+# All sessions
+
+
+def rows(browser: Browser) -> list[list[str]]:
+    """The table: name, size, state."""
+    script = (
+        "return [...document.querySelectorAll('tbody tr')].map((row) => [0, 1, 3].map((i) => row.cells[i].textContent))"
+    )
+    return [list(row) for row in browser.run(script)]
+
+
+def test_the_list_keeps_itself_current(browser: Browser, start: Starting) -> None:
+    """Sessions come, grow, complete and go in it without a reload, the one that changed last first."""
+    server = start("gunicorn")
+    browser.driver.get(f"http://127.0.0.1:{server.port}/")
+    wait_until(lambda: browser.run("return document.querySelector('#empty').checkVisibility()"))
+    server.log("größer <b>?#%2F").write_text("x" * 999)
+    wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "999 B", "live"]])
+    os.utime(server.log("größer <b>?#%2F"), (1000, 1000))
+    server.log("other").write_text("x" * 1500)
+    wait_until(lambda: rows(browser) == [["other", "1.50 kB", "live"], ["größer <b>?#%2F", "999 B", "live"]])
+    browser.run("document.querySelectorAll('tbody a')[1].focus()")
+    server.complete("other")
+    append(server.log("größer <b>?#%2F"), "x")
+    wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "1.00 kB", "live"], ["other", "1.50 kB", "complete"]])
+    assert browser.run("return document.activeElement.textContent") == "größer <b>?#%2F"
+    assert browser.driver.find_element("css selector", "tbody time").text in ("now", "1 second ago", "2 seconds ago")
+    server.log("other").unlink()
+    wait_until(lambda: rows(browser) == [["größer <b>?#%2F", "1.00 kB", "live"]])
+    browser.driver.find_element("link text", "größer <b>?#%2F").click()
+    wait_until(lambda: browser.driver.title == "größer <b>?#%2F: live")
+    browser.driver.find_element("link text", "Sessions").click()
+    wait_until(lambda: len(rows(browser)) == 1)
+
+
+def test_the_readmes_example_is_a_page_of_its_own(browser: Browser, start: Starting) -> None:
+    """The app and the ten lines that the README shows follow a session in a dashboard of one's own."""
+    server = start("gunicorn", app="tests.readme_app")
+    path = server.log("build")
+    path.write_text("one\n")
+    browser.driver.get(f"http://127.0.0.1:{server.port}/")
+    text = "return document.querySelector('#log').textContent"
+    wait_until(lambda: browser.run(text) == "one\n")
+    append(path, "two\n")
+    wait_until(lambda: browser.run(text) == "one\ntwo\n")
+    assert browser.driver.title == "open"
+    browser.outages = True
+    server.stop()
+    append(path, "three\n")
+    wait_until(lambda: browser.driver.title == "reconnecting")
+    server = start("gunicorn", app="tests.readme_app", LOGSTREAM_BIND=f"127.0.0.1:{server.port}")
+    wait_until(lambda: browser.run(text) == "one\ntwo\nthree\n", 15)
+    LogPage(browser, f"http://127.0.0.1:{server.port}/logs/sessions/build").await_text("one\ntwo\nthree\n")
+
+
+# One session
+
+
+def test_a_log_is_shown_and_what_is_appended(open_page: Opening, server: ServerProcess) -> None:
+    """All text, then each piece as it is written, a line that is not finished too."""
+    path = server.log("append")
+    path.write_text("größer 日本語 😀\n" * 1000)
+    page = open_page("append")
+    page.await_text(path.read_text())
+    assert page.state() == "live"
+    assert page.seen("#missing") is None
+    for piece in ("half", " a line", " done\n", "\ttab\n\n", "next\n" * 500, "last"):
+        append(path, piece)
+        page.await_text(path.read_text())
+    for number in range(30):
+        append(path, f"{number}\n")
+        page.await_text(path.read_text())
+    nodes = "[...document.querySelectorAll('.chunk')].map((chunk) => chunk.childNodes.length)"
+    assert page.browser.run(f"return Math.max(...{nodes})") == 1
+    assert page.seen("#size") == f"{path.stat().st_size / 1000:.1f} kB"
+
+
+def test_a_log_that_is_not_there_yet_is_waited_for(open_page: Opening, server: ServerProcess) -> None:
+    """The page may be opened before the job begins."""
+    page = open_page("future")
+    page.await_state("waiting for the log")
+    server.log("future").write_text("begun\n")
+    page.await_text("begun\n")
+    assert page.state() == "live"
+
+
+def test_a_name_that_is_none_is_told(open_page: Opening) -> None:
+    """What the server says of a session that cannot be followed stands where the state does."""
+    page = open_page("x" * 252)
+    page.await_state("A session name must not be longer than 251 bytes.")
+
+
+def test_a_trouble_that_ends_is_over(open_page: Opening, server: ServerProcess) -> None:
+    """What could not be followed is tried again, and its text is shown once the operator has helped."""
+    server.log("trouble").mkdir()
+    page = open_page("trouble")
+    page.await_state("Session 'trouble' has a log that is not a regular file.")
+    server.log("trouble").rmdir()
+    server.log("trouble").write_text("text\n")
+    page.await_text("text\n")
+    page.await_state("live")
+
+
+def test_a_log_that_is_rewritten_starts_over(open_page: Opening, server: ServerProcess) -> None:
+    """What was shown of the old text goes."""
+    path = server.log("rewritten")
+    path.write_text(lines(0, 1000))
+    page = open_page("rewritten")
+    page.await_text(path.read_text())
+    path.write_text("anew\n")
+    page.await_text("anew\n")
+    append(path, lines(0, 1000))
+    page.await_text(path.read_text())
+    wait_until(lambda: page.from_end() == 0)
+    assert page.seen("#end") is None
+
+
+def test_colours_are_a_terminals(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
+    """16, 256 and all colours, and the attributes, by what the browser computes."""
+    server.log("colours").write_text(
+        "\x1b[31mred\x1b[0m \x1b[92mbright\x1b[0m \x1b[44mback\x1b[0m \x1b[38;5;208morange\x1b[0m "
+        "\x1b[38;2;1;2;3;48;2;4;5;6mtrue\x1b[0m \x1b[1mbold\x1b[0m \x1b[2mdim\x1b[0m \x1b[3mitalic\x1b[0m "
+        "\x1b[4munderline\x1b[0m \x1b[4;9mboth\x1b[0m \x1b[7minverse\x1b[0m \x1b[7;31mred inverse\x1b[0m\n"
+    )
+    page = open_page("colours")
+    wait_until(lambda: page.text().endswith("\n"))
+    assert page.style("red")["color"] == "rgb(179, 32, 42)"
+    assert page.style("bright")["color"] == "rgb(31, 138, 61)"
+    assert page.style("back")["backgroundColor"] == "rgb(10, 88, 176)"
+    assert page.style("orange")["color"] == "rgb(255, 135, 0)"
+    assert page.style("true")["color"] == "rgb(1, 2, 3)"
+    assert page.style("true")["backgroundColor"] == "rgb(4, 5, 6)"
+    assert page.style("bold")["fontWeight"] == "700"
+    assert page.style("dim")["opacity"] == "0.65"
+    assert page.style("italic")["fontStyle"] == "italic"
+    assert page.style("underline")["textDecorationLine"] == "underline"
+    assert page.style("both")["textDecorationLine"] == "underline line-through"
+    fore, back = "rgb(29, 33, 38)", "rgb(255, 255, 255)"
+    assert (page.style("inverse")["color"], page.style("inverse")["backgroundColor"]) == (back, fore)
+    assert page.style("red inverse")["backgroundColor"] == "rgb(179, 32, 42)"
+    assert page.style("red inverse")["color"] == back
+    browser.emulate("dark")
+    assert page.style("red")["color"] == "rgb(240, 105, 111)"
+    assert page.style("inverse")["backgroundColor"] == "rgb(216, 222, 228)"
+
+
+def test_a_progress_bar_moves_in_its_line(open_page: Opening, server: ServerProcess) -> None:
+    """A carriage return and an erased line change what is there instead of adding to it."""
+    path = server.log("progress")
+    path.write_text("begin\n")
+    page = open_page("progress")
+    for done in range(0, 101, 20):
+        append(path, f"\r\x1b[K\x1b[32m{'#' * (done // 10)}\x1b[0m {done} %")
+        page.await_text(f"begin\n{'#' * (done // 10)} {done} %")
+    append(path, "\r\x1b[2Kdone\n")
+    page.await_text("begin\ndone\n")
+
+
+def test_hostile_text_is_only_text(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
+    """No markup, script, link or sequence in a log does anything but be shown, or be left out."""
+    shown = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>&lt;</div></main>\u202e\n"
+    path = server.log("hostile")
+    path.write_text(
+        f'{shown}\x1b]8;;javascript:window.hacked=1\x07link\x1b]8;;\x07\x1b]0;hacked\x07\x1b[31;"<script>m\n'
+    )
+    page = open_page("hostile")
+    page.await_text(f"{shown}link<script>m\n")
+    append(path, "\x1b]unfinished <b>title")
+    append(path, "\n\x9b\x00\xff<iframe src='javascript:parent.hacked=1'></iframe>\n")
+    wait_until(lambda: page.text().endswith("</iframe>\n"))
+    assert browser.run("return window.hacked") is None
+    kinds = browser.run("return [...new Set([...document.querySelectorAll('.lines *')].map((one) => one.localName))]")
+    assert set(kinds) <= {"div", "span"}
+    assert browser.driver.title == "hostile: live"
+
+
+def test_the_end_stays_in_sight_until_the_reader_scrolls_up(open_page: Opening, server: ServerProcess) -> None:
+    """Then what is read stays where it is, until a button or a key leads back to the end."""
+    path = server.log("stick")
+    path.write_text(lines(0, 5000))
+    page = open_page("stick")
+    page.await_text(path.read_text())
+    wait_until(lambda: page.from_end() == 0)
+    append(path, lines(5000, 5500))
+    page.await_text(path.read_text())
+    wait_until(lambda: page.from_end() == 0)
+    assert page.seen("#end") is None
+
+    for back in ("button", "key", "wheel"):
+        page.scroll(-300)
+        wait_until(lambda: page.seen("#end") is not None)
+        wait_until(lambda: page.from_end() >= 299)
+        reading = page.top_line()
+        append(path, lines(0, 300))
+        page.await_text(path.read_text())
+        wait_until(lambda: page.from_end() > 1000)
+        assert page.top_line() == reading
+        if back == "button":
+            page.browser.driver.find_element("id", "end").click()
+        elif back == "key":
+            page.press(*END)
+        else:
+            wait_until(lambda: page.scroll(2000) or page.from_end() < 1)  # type: ignore[func-returns-value]
+        wait_until(lambda: page.from_end() == 0 and page.seen("#end") is None)
+        append(path, lines(0, 300))
+        page.await_text(path.read_text())
+        wait_until(lambda: page.from_end() == 0)
+
+
+def test_the_end_stays_in_sight_in_a_window_of_another_size(open_page: Opening, server: ServerProcess) -> None:
+    """A phone that is turned, or a keyboard that slides in, does not hide the last line."""
+    server.log("resize").write_text(lines(0, 1000))
+    page = open_page("resize")
+    page.await_text(lines(0, 1000))
+    for width, height in ((1000, 300), (300, 800), (800, 300)):
+        page.browser.resize(width, height)
+        wait_until(lambda height=height: page.browser.run("return innerHeight") == height)  # type: ignore[misc]
+        wait_until(lambda: page.from_end() == 0)
+        assert page.seen("#end") is None
+
+
+def test_a_small_turn_of_the_wheel_is_enough_while_text_pours_in(open_page: Opening, server: ServerProcess) -> None:
+    """The page does not pull a reader back who has just begun to scroll up."""
+    path = server.log("pour")
+    path.write_text(lines(0, 1000))
+    page = open_page("pour")
+    page.await_text(path.read_text())
+    with pouring(path):
+        wait_until(lambda: "INFO" in page.text())
+        page.scroll(-40)
+        wait_until(lambda: page.seen("#end") is not None)
+        before = page.from_end()
+        wait_until(lambda: page.from_end() > before + 1000)
+
+
+def test_completion_is_shown_and_a_session_that_begins_again(open_page: Opening, server: ServerProcess) -> None:
+    """The last text is there when the page says complete; a new run of the same name is followed."""
+    path = server.log("again")
+    path.write_text("first run\n")
+    page = open_page("again")
+    page.await_text("first run\n")
+    append(path, "last words")
+    server.complete("again")
+    page.await_state("complete")
+    page.await_text("first run\nlast words")
+    assert page.browser.driver.title == "again: complete"
+    page.browser.run(
+        """window.asked = [];
+        const { send } = WebSocket.prototype;
+        WebSocket.prototype.send = function (text) { asked.push(JSON.parse(text)); send.call(this, text); };"""
+    )
+    wait_until(lambda: page.browser.run("return asked.length"), 15)
+    assert page.browser.run("return parseInt(asked[0].cursor)") == path.stat().st_size, "no text comes again"
+    path.unlink()
+    path.write_text("second run\n")
+    page.await_text("second run\n", 15)
+    page.await_state("live")
+
+
+def test_a_restart_of_the_server_loses_nothing(browser: Browser, start: Starting) -> None:
+    """The page says that it reconnects, and goes on where it was, with nothing twice."""
+    server = start("gunicorn")
+    path = server.log("restart")
+    path.write_text(lines(0, 1000))
+    page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/restart")
+    page.await_text(path.read_text())
+    browser.run("window.same = true")
+    browser.outages = True
+    for first in (1000, 2000):
+        server.stop()
+        append(path, lines(first, first + 1000))
+        page.await_state("reconnecting")
+        server = start("gunicorn", LOGSTREAM_BIND=f"127.0.0.1:{server.port}")
+        page.await_text(path.read_text(), 20)
+        page.await_state("live")
+    assert browser.run("return window.same"), "the page was not loaded again"
+
+
+def test_a_large_log_loads_while_the_page_answers(open_page: Opening, server: ServerProcess) -> None:
+    """Of 100 MB the progress is shown in bytes, keys are answered at once, and memory is bounded."""
+    path = server.log("large")
+    with path.open("w") as file:
+        for number in range(100_000):
+            file.write(f"{number:06} {'x' * 993}\n")
+    page = open_page("large")
+    page.watch_answers()
+    progress = set()
+    before = most = page.browser.memory()
+    while page.state() != "live":
+        page.press(*SHIFT)
+        progress.add(page.seen("#loading"))
+        most = max(most, page.browser.memory())
+    answers = page.answers()
+    assert len(answers) > 5
+    assert nine_of_ten(answers) < ANSWER
+    shown = {one for one in progress if one}
+    assert len(shown) > 3
+    assert [one for one in shown if not re.fullmatch(r"[\d.]+ [kM]B of 100 MB", one)] == []
+    wait_until(lambda: page.text().endswith(f"099999 {'x' * 993}\n"))
+    assert page.seen("#loading") is None
+    assert 30_000_000 < len(page.text()) <= 32_000_000
+    kept = page.text().count("\n")
+    assert f"{100_000 - kept:,} lines" in (page.seen("#missing") or "")
+    assert most - before < 250_000_000
+
+
+def test_of_a_log_with_many_lines_the_last_ones_are_loaded(open_page: Opening, server: ServerProcess) -> None:
+    """More lines than the page keeps are not even sent; it says what is missing, and where all of it is."""
+    path = server.log("many")
+    path.write_text("".join(f"{number:09}\n" for number in range(300_000)))
+    page = open_page("many")
+    page.await_text("".join(f"{number:09}\n" for number in range(200_000, 300_000)))
+    assert page.seen("#missing") == "Not shown: about 2.00 MB at the beginning. The whole log has all."
+    page.browser.driver.find_element("link text", "The whole log").click()
+    wait_until(lambda: page.browser.run("return document.body.textContent.length") == 3_000_000)
+
+
+def test_the_page_keeps_the_last_lines_only(open_page: Opening, server: ServerProcess) -> None:
+    """What is appended beyond 100,000 lines pushes the first ones out, and they are counted; what is read stays."""
+    path = server.log("long")
+    path.write_text(lines(0, 50_000))
+    page = open_page("long")
+    page.await_text(path.read_text())
+    for first in range(50_000, 150_000, 10_000):
+        append(path, lines(first, first + 10_000))
+    wait_until(lambda: page.text().endswith("line 149999\n"))
+    kept = page.text().count("\n")
+    assert 100_000 <= kept < 100_200
+    assert page.text() == lines(150_000 - kept, 150_000)
+    assert page.seen("#missing") == f"Not shown: {150_000 - kept:,} lines. The whole log has all."
+    wait_until(lambda: page.from_end() == 0)
+    page.scroll(-300)
+    wait_until(lambda: page.from_end() >= 299)
+    reading = page.top_line()
+    append(path, lines(150_000, 180_000))
+    wait_until(lambda: page.text().endswith("line 179999\n"))
+    assert page.top_line() == reading
+
+
+@contextlib.contextmanager
+def pouring(path: Path) -> Iterator[None]:
+    """Writes 10,000 coloured lines a second to a log, on a thread of its own."""
+    ended = threading.Event()
+
+    def pour() -> None:
+        with path.open("a") as file:
+            number = 0
+            while not ended.wait(0.01):
+                for _ in range(100):
+                    file.write(f"\x1b[32mINFO\x1b[0m {number} some text that is as long as lines of a log often are\n")
+                    number += 1
+                file.flush()
+
+    thread = threading.Thread(target=pour)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_burst_leaves_the_page_responsive(open_page: Opening, server: ServerProcess) -> None:
+    """With 10,000 lines a second coming in, keys are answered at once, and all lines are there in the end."""
+    path = server.log("burst")
+    path.write_text("")
+    page = open_page("burst")
+    page.await_state("live")
+    with pouring(path):
+        wait_until(lambda: "INFO" in page.text())
+        page.watch_answers()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            page.press(*SHIFT)
+    answers = page.answers()
+    assert len(answers) > 20
+    assert nine_of_ten(answers) < ANSWER
+    page.await_text(path.read_text().replace("\x1b[32m", "").replace("\x1b[0m", ""))
+    assert page.from_end() == 0
+
+
+@pytest.mark.parametrize(("scheme", "back"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 24, 29)")])
+def test_light_and_dark(open_page: Opening, server: ServerProcess, browser: Browser, scheme: str, back: str) -> None:
+    """The page is as its reader prefers, and each colour can be read on it."""
+    browser.emulate(scheme)
+    colours = "".join(f"\x1b[{base + index}mcolour {base + index}\x1b[0m\n" for base in (30, 90) for index in range(8))
+    server.log("scheme").write_text(colours)
+    page = open_page("scheme")
+    wait_until(lambda: page.text().count("\n") == 16)
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") == back
+    for base in (30, 90):
+        for index in range(8):
+            if (scheme, base + index) not in (("dark", 30), ("light", 97)):  # black on black, white on white
+                assert contrast(page.style(f"colour {base + index}")["color"], back) >= 3, base + index
+    for selector in ("#state", "#size", "a"):
+        color = browser.run("return getComputedStyle(document.querySelector(arguments[0])).color", selector)
+        assert contrast(color, back) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """How well one colour can be read on another, from 1 to 21 (WCAG 2)."""
+
+    def luminance(color: str) -> float:
+        values = [int(value) / 255 for value in color.removeprefix("rgb(").removesuffix(")").split(", ")]
+        parts = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in values]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    dark, bright = sorted((luminance(one), luminance(other)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_the_readmes_picture(
+    open_page: Opening, server: ServerProcess, browser: Browser, pytestconfig: pytest.Config, tmp_path: Path
+) -> None:
+    """A build with colours and a progress bar, as the README shows it; `--screenshots DIR` keeps the picture."""
+    browser.emulate("dark")
+    browser.resize(960, 400)
+    path = server.log("build")
+    path.write_text(BUILD)
+    page = open_page("build")
+    wait_until(lambda: page.text().endswith("62%"))
+    append(path, "\r\x1b[K\x1b[36mtraining\x1b[0m  \x1b[32m━━━━━━━━━━━━━━━━━━━━━━━━\x1b[90m━━━━━━━━\x1b[0m  75%")
+    wait_until(lambda: page.text().endswith("75%"))
+    picture = Path(pytestconfig.getoption("--screenshots") or tmp_path) / "session.png"
+    browser.screenshot(picture)
+    assert picture.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("path", ["/", "/sessions/phone"])
+def test_a_phone_shows_all_of_it(browser: Browser, server: ServerProcess, path: str) -> None:
+    """Nothing is wider than a phone, long lines are wrapped, and text is not tiny."""
+    server.log("phone").write_text(f"{'long ' * 100}\n{'x' * 1000}\n" * 20)
+    browser.resize(360, 640, mobile=True)
+    page = LogPage(browser, f"http://127.0.0.1:{server.port}{path}")
+    page.await_state("live")
+    assert browser.run("return document.scrollingElement.scrollWidth") <= 360
+    if path != "/":
+        wait_until(lambda: page.from_end() == 0)
+        wider = "[...document.querySelectorAll('.chunk')].map((chunk) => chunk.scrollWidth - chunk.clientWidth)"
+        assert browser.run(f"return Math.max(...{wider})") == 0
+        assert browser.run("return parseFloat(getComputedStyle(document.querySelector('.lines')).fontSize)") >= 12
+        assert browser.run("return document.querySelector('#log').clientHeight") > 500
+
+
+def test_the_keyboard_and_a_screen_reader_reach_everything(
+    open_page: Opening, server: ServerProcess, browser: Browser
+) -> None:
+    """The log is a named region that keys scroll at once; state and progress have roles; nothing reads out a flood."""
+    server.log("access").write_text(lines(0, 1000))
+    page = open_page("access")
+    page.await_text(lines(0, 1000))
+    tree = browser.command("Accessibility.getFullAXTree")["nodes"]
+    found = {
+        (node["role"]["value"], node["name"]["value"])
+        for node in tree
+        if not node.get("ignored") and node.get("name", {}).get("value")
+    }
+    assert ("log", "Log of access") in found
+    assert ("heading", "access") in found
+    assert ("link", "Sessions") in found
+    assert ("link", "Whole log") in found
+    assert "status" in {node["role"]["value"] for node in tree if not node.get("ignored")}
+    assert browser.run("return document.querySelector('#log').ariaLive") == "off"
+    assert browser.run("return document.activeElement.id") == "log"
+    wait_until(lambda: page.from_end() == 0)
+    page.press("PageUp", 33)
+    wait_until(lambda: page.seen("#end") is not None)
+    page.press(*END)
+    wait_until(lambda: page.seen("#end") is None and page.from_end() == 0)
+
+
+def log_in(browser: Browser, token: str) -> None:
+    """Fill in the form, and wait for what comes then."""
+    assert browser.driver.title == "Log in"
+    field = browser.driver.find_element("name", "token")
+    assert field.get_attribute("type") == "password"
+    field.send_keys(token)
+    browser.driver.find_element("tag name", "button").click()
+
+
+def test_a_token_is_asked_for_once(browser: Browser, start: Starting) -> None:
+    """The form lets a reader in to the page that was asked for, live; a new token asks again."""
+    browser.outages = True
+    server = start("gunicorn", LOGSTREAM_TOKEN=TOKEN)
+    server.log("guarded").write_text("text\n")
+    page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/guarded")
+    log_in(browser, "wrong")
+    wait_until(lambda: page.seen("[role=alert]") == "This is not the token.")
+    log_in(browser, TOKEN)
+    page.await_text("text\n")
+    page.await_state("live")
+    assert browser.driver.current_url.endswith("/sessions/guarded")
+    assert browser.run("return document.cookie") == ""
+    server.stop()
+    server = start("gunicorn", LOGSTREAM_TOKEN="another", LOGSTREAM_BIND=f"127.0.0.1:{server.port}")
+    wait_until(lambda: browser.driver.title == "Log in", 15)
+    log_in(browser, "another")
+    page.await_state("live")
+    browser.driver.find_element("xpath", "//button[text()='Log out']").click()
+    wait_until(lambda: browser.driver.title == "Log in")
