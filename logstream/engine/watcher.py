@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -10,7 +11,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .logfile import LogFile, Signature, signature_of
@@ -34,6 +35,10 @@ _EVENTS = 4096  # bytes of the kernel's queue read at once
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
 _RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
 _SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
+
+
+class NoThreadError(RuntimeError):
+    """There is no thread to be had to watch files with."""
 
 
 class Follower(Protocol):
@@ -62,14 +67,28 @@ class Watcher:
         self._closed = False
         self._warned = False  # the operator was told that there is no inotify
 
-    def follow(self, follower: Follower, file: LogFile | None) -> None:
-        """Wake `follower` for changes of `file`, if any, instead of an earlier one, and for news at its path."""
-        observer = self._enter(follower)
-        if observer is None:
-            return
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Have the threads there, and stay there, so that a first follower is woken too. Raises NoThreadError."""
+        observer = self._enter()
         try:
-            if file is not None:
-                observer.watch(follower, file)
+            if observer is not None:
+                observer.start(self._warn)
+            yield
+        finally:
+            self._leave()
+
+    def follow(self, follower: Follower, file: LogFile | None) -> None:
+        """Wake `follower` for changes of `file`, if any, instead of an earlier one, and for news at its path.
+
+        The first follower needs `running` around the call.
+        """
+        observer = self._enter(must_be_there=True)
+        try:
+            if observer is not None:
+                observer.add(follower)
+                if file is not None:
+                    observer.watch(follower, file)
         except OSError as error:
             self._warn(error)
         finally:
@@ -81,15 +100,20 @@ class Watcher:
         if observer is not None:
             observer.wake_again(follower)
 
+    def wake_later(self, follower: Follower) -> None:
+        """Wake a follower with the next sweep, if it still is one."""
+        observer = self._observer
+        if observer is not None:
+            observer.wake_later(follower)
+
     def forget(self, follower: Follower) -> None:
         """Wake `follower` no more. One that is not known is no error."""
-        with self._lock:
-            observer = self._observer
-            if observer is None:
-                return
-            self._calls += 1
-        observer.remove(follower)
-        self._leave()
+        observer = self._enter(must_be_there=True)
+        try:
+            if observer is not None:
+                observer.remove(follower)
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Forget everyone and end the threads. Idempotent. Not to be called while being woken."""
@@ -102,20 +126,13 @@ class Watcher:
         for observer in self._ending:
             observer.join()
 
-    def _enter(self, follower: Follower) -> _Observer | None:
-        """The observer, with the follower in it; None once closed. To be followed by `_leave`."""
+    def _enter(self, *, must_be_there: bool = False) -> _Observer | None:
+        """The observer, which stays until `_leave`; None once closed, or where there is none but must be."""
         with self._lock:
-            if self._closed:
-                return None
-            is_new = self._observer is None
-            if self._observer is None:
-                self._observer = _Observer()
-            observer = self._observer
-            observer.add(follower)
             self._calls += 1
-        if is_new:
-            observer.start(self._warn)
-        return observer
+            if self._observer is None and not self._closed and not must_be_there:
+                self._observer = _Observer()
+            return self._observer
 
     def _leave(self) -> None:
         with self._lock:
@@ -152,24 +169,26 @@ class _Observer:
         self._changed = threading.Condition(threading.Lock())
         self._followers: dict[Follower, _Watch | None] = {}
         self._again: deque[Follower] = deque()
+        self._later: set[Follower] = set()
         self._stopped = False
-        self._started = threading.Event()
+        # Guards the start: whoever comes meanwhile waits for it.
+        self._starting = threading.Lock()
         self._inotify: InotifyFD | None = None
         self._sweeper = threading.Thread(target=self._run, name="logstream-sweep", daemon=True)
 
     def start(self, warn: Callable[[OSError], None]) -> None:
-        """Start both threads. `warn(error)` is told when there is no inotify to be had."""
-        if InotifyFD is not object:
+        """Start both threads, unless they run. `warn(error)` is told when there is no inotify to be had.
+
+        Raises NoThreadError; what has started by then is of use when this is called again, or stopped.
+        """
+        with self._starting:
             try:
-                inotify = _Inotify()
-            except OSError as error:
-                warn(error)
-            else:
-                inotify.name = "logstream-inotify"
-                inotify.start()
-                self._inotify = inotify
-        self._sweeper.start()
-        self._started.set()
+                if self._inotify is None and InotifyFD is not object and not self._sweeper.is_alive():
+                    self._inotify = _start_inotify(warn)
+                if not self._sweeper.is_alive():
+                    self._sweeper.start()
+            except RuntimeError as error:
+                raise NoThreadError(str(error)) from None
 
     def add(self, follower: Follower) -> None:
         with self._changed:
@@ -177,7 +196,6 @@ class _Observer:
 
     def watch(self, follower: Follower, file: LogFile) -> None:
         """Have the kernel tell of changes of this file. Raises OSError where it will not."""
-        self._started.wait()
         if self._inotify is None:
             return
         watch: _Watch | None = _Watch(follower, self._inotify, file)
@@ -198,15 +216,21 @@ class _Observer:
 
     def wake_again(self, follower: Follower) -> None:
         with self._changed:
-            if follower not in self._again:
+            if follower in self._followers and follower not in self._again:
                 self._again.append(follower)
                 self._changed.notify()
 
+    def wake_later(self, follower: Follower) -> None:
+        with self._changed:
+            if follower in self._followers:
+                self._later.add(follower)
+
     def stop(self) -> None:
         """Have both threads end, and the kernel forget all watches."""
-        self._started.wait()
         with self._changed:
             self._stopped = True
+            self._again.clear()  # those who ask last may have left
+            self._later.clear()
             self._changed.notify()
         if self._inotify is not None:
             self._inotify.stop()
@@ -217,7 +241,8 @@ class _Observer:
 
     def join(self) -> None:
         """Wait until both threads have ended."""
-        self._sweeper.join()
+        if self._sweeper.ident is not None:
+            self._sweeper.join()
         if self._inotify is not None:
             self._inotify.join()
 
@@ -226,16 +251,18 @@ class _Observer:
         while not self._stopped:
             with self._changed:
                 followers = list(self._followers)
+                later, self._later = self._later, set()
             slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
             for part in slices:
                 for follower in part:
-                    if _is_changed(follower) and follower in self._followers:
+                    if (_is_changed(follower) or follower in later) and follower in self._followers:
                         _wake(follower)
-                self._rest(SWEEP_INTERVAL / len(slices))
+                self._serve(SWEEP_INTERVAL / len(slices))
                 if self._stopped:
                     return
 
-    def _rest(self, seconds: float) -> None:
+    def _serve(self, seconds: float) -> None:
+        """For so long, wake those who have asked for it."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with self._changed:
@@ -246,6 +273,22 @@ class _Observer:
                 known = follower in self._followers
             if known:
                 _wake(follower)
+
+
+def _start_inotify(warn: Callable[[OSError], None]) -> InotifyFD | None:
+    """watchdog's reader, running; None where there is no inotify. Raises RuntimeError where there is no thread."""
+    try:
+        inotify = _Inotify()
+    except OSError as error:
+        warn(error)
+        return None
+    inotify.name = "logstream-inotify"
+    try:
+        inotify.start()
+    except RuntimeError:
+        inotify.close()
+        raise
+    return inotify
 
 
 class _Changed:
@@ -264,6 +307,10 @@ class _Inotify(InotifyFD):
     Its own makes an object of five fields of each event, in a buffer of 96 KB: 60 us of a line's 300. A file
     that was written to several times is looked at once.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_reading = False  # or else `close` leaves the descriptors to a thread that may never come to be
 
     def run(self) -> None:
         """Read events, and have them handled, until it is stopped."""

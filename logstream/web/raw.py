@@ -19,7 +19,7 @@ _BLOCK = 256 * 1024  # bytes that are read at once
 def raw_response(file: LogFile, name: str) -> Response:
     """The log as it is now, or the range of it that the current request asks for, under a file's name.
 
-    Takes over the caller's share of `file`, and reads it while the response goes out.
+    The file is read while the response goes out.
     """
     state = file.state()
     content = io.BufferedReader(_Snapshot(file, state.st_size), _BLOCK)
@@ -35,7 +35,7 @@ class _Snapshot(io.RawIOBase):
     """The bytes that a log has now: what is appended meanwhile is not part of the answer, whose length is said."""
 
     def __init__(self, file: LogFile, size: int) -> None:
-        self._file = file
+        self._file: LogFile | None = file
         self._size = size
         self._position = 0
 
@@ -51,6 +51,8 @@ class _Snapshot(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
+        if self._file is None:
+            raise ValueError("read of closed file")
         view = memoryview(buffer)
         data = self._file.read(self._position, max(0, min(len(view), self._size - self._position)))
         view[: len(data)] = data
@@ -58,6 +60,5 @@ class _Snapshot(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        if not self.closed:
-            self._file.close()
+        self._file = None
         super().close()

@@ -22,7 +22,7 @@ class Scripted:
         self.over = False
         self.at_end = False
         self.driver: int | None = None
-        self.closed = 0
+        self.released = 0
         self.joined = 0
         self.feed = self
 
@@ -36,8 +36,8 @@ class Scripted:
         self.joined += 1
         return True
 
-    def close(self) -> None:
-        self.closed += 1
+    def release(self) -> None:
+        self.released += 1
 
 
 class Client:
@@ -126,7 +126,7 @@ def test_ending_one_that_is_queued_closes_it(catchup: CatchUp, client: Client) -
     catchup.enqueue(second)
     second.over = True
     catchup.end(second, None)
-    assert second.closed
+    assert second.released
     client.gate.set()
     wait_until(lambda: first.joined)
     assert client.sent == ["first"]
@@ -140,7 +140,7 @@ def test_ending_one_that_is_sending_waits_for_it(catchup: CatchUp, client: Clien
     assert client.blocked.wait(5)
     one.over = True
     catchup.end(one, 0.01)
-    assert catchup.busy()
+    assert catchup.is_busy()
     beginning = threading.Thread(target=catchup.begin, args=(other,))
     beginning.start()
     beginning.join(0.1)
@@ -149,8 +149,8 @@ def test_ending_one_that_is_sending_waits_for_it(catchup: CatchUp, client: Clien
     wait_until(lambda: other.joined)
     assert client.sent == ["one", "other"]
     assert client.most_delivering == 1
-    assert one.closed
-    assert not catchup.busy()
+    assert one.released
+    assert not catchup.is_busy()
 
 
 def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: CatchUp, client: Client) -> None:
@@ -170,10 +170,10 @@ def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: Catc
     assert one.driver is not None
     one.over = True
     catchup.end(one, 0.01)
-    assert catchup.busy()
-    assert not one.closed
+    assert catchup.is_busy()
+    assert not one.released
     client.gate.set()
-    wait_until(lambda: one.closed)
+    wait_until(lambda: one.released)
 
 
 def test_one_that_is_over_is_closed_instead_of_queued(catchup: CatchUp, client: Client) -> None:
@@ -181,7 +181,7 @@ def test_one_that_is_over_is_closed_instead_of_queued(catchup: CatchUp, client: 
     one = scripted("one", 1)
     one.over = True
     catchup.enqueue(one)
-    assert one.closed
+    assert one.released
     assert not client.sent
 
 
