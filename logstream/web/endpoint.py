@@ -26,6 +26,7 @@ from ..tmux import TmuxWatcher
 from .access import Access, Refusal
 from .connection import Connection
 from .metrics import Metrics
+from .socket_adapter import SocketAdapter
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ class Endpoint:
         self._max_connections = settings.max_connections or MAX_CONNECTIONS
         self.metrics = Metrics.create(self.counts, self._sent)
         self.manager = LogStreamManager(
-            cast(Send, Connection.send_message),
-            cast(Offer, Connection.offer_message),
+            cast(Send, Connection.send),
+            cast(Offer, Connection.offer),
             settings.directory,
             settings.suffix,
             max_subscriptions=settings.max_subscriptions,
@@ -145,12 +146,9 @@ class Endpoint:
         extensions = accept_deflate(environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", ""))
         if extensions is not None:
             environ["HTTP_SEC_WEBSOCKET_EXTENSIONS"] = extensions  # which simple-websocket accepts as they are
-        environ[key] = environ[_CONNECTION_KEY] = Connection(
-            environ[key],
-            self._settings.ping_interval,
-            self._settings.stall_timeout,
-            deflates=extensions is not None,
-        )
+        connection = Connection(environ[key], self._settings.stall_timeout, deflates=extensions is not None)
+        environ[_CONNECTION_KEY] = connection
+        environ[key] = SocketAdapter(connection, self._settings.ping_interval)
         current_app.config.setdefault("SOCK_SERVER_OPTIONS", {})["thread_class"] = _Thread
         return None
 
@@ -162,7 +160,7 @@ class Endpoint:
 
     def _serve(self, ws: Server) -> None:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
-        connection: Connection = ws.sock
+        connection: Connection = ws.sock.connection
         ws.max_message_size = self._settings.max_command
         ws.ping_interval = None  # the connection asks by itself
         subscribes = TokenBucket(self._settings.max_subscribes, 60.0)
@@ -171,7 +169,7 @@ class Endpoint:
             while ws.input_buffer:
                 self._execute(connection, ws.input_buffer.pop(0), subscribes)
 
-        connection.before_reading = carry_out
+        ws.sock.before_reading = carry_out
         with self._changed:
             self._connections.add(connection)
             closing = self._closing
@@ -185,7 +183,7 @@ class Endpoint:
             logger.exception("a connection failed")
             connection.shut(CloseReason.INTERNAL_ERROR)
         finally:
-            connection.close()  # wakes who is sending to it
+            connection.end_sending()  # wakes who is sending to it
             self.manager.handle_client_disconnect(connection)
             connection.finish()
             with self._changed:
@@ -205,7 +203,7 @@ class Endpoint:
             if isinstance(command, Subscribe):
                 self._check_subscribe(command.session_name, subscribes)
         except ProtocolError as error:
-            connection.send_message(error_message(str(error), error.session_name))
+            connection.send(error_message(str(error), error.session_name))
             return
         if isinstance(command, Subscribe):
             self.manager.subscribe(
@@ -265,7 +263,7 @@ class _Thread(threading.Thread):
 
     def __init__(self, target: Any) -> None:
         super().__init__(target=target)
-        self._of_its_own = not isinstance(target.__self__.sock, Connection)
+        self._of_its_own = not isinstance(target.__self__.sock, SocketAdapter)
 
     def start(self) -> None:
         """Read, or for a connection of ours, leave it to the route to `run`."""
@@ -283,7 +281,7 @@ def _fail(error: Exception) -> BaseResponse:
     if isinstance(error, HTTPException):
         return error.get_response()
     connection = request.environ.get(_CONNECTION_KEY)
-    if connection is None or not (connection.used or isinstance(error, OSError)):
+    if connection is None or not (connection.bytes_sent or isinstance(error, OSError)):
         raise error
     level = logging.DEBUG if isinstance(error, OSError) else logging.ERROR
     logger.log(level, "a WebSocket could not be opened: %s", error)
