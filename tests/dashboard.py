@@ -1,5 +1,7 @@
 """A dashboard that has logstream mounted beside routes of its own; its users say who they are in a header."""
 
+import threading
+
 from flask import Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import Server
@@ -17,8 +19,17 @@ def authorize(session_name: str | None) -> bool:
     return user == "alice" and session_name != "secret"
 
 
+class OwnThread(threading.Thread):
+    """What the dashboard's own WebSockets are read on."""
+
+
+class OwnResponse(Response):
+    """What the dashboard's own routes answer."""
+
+
 app = Flask(__name__)
-app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25}  # for the dashboard's own WebSockets
+app.response_class = OwnResponse
+app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25, "subprotocols": ["echo"], "thread_class": OwnThread}
 logs = LogStream(app, authorize=authorize)
 app.register_blueprint(logs.page(), url_prefix="/logs")
 
@@ -27,7 +38,14 @@ app.register_blueprint(logs.page(), url_prefix="/logs")
 def echo(ws: Server) -> None:
     """A WebSocket of the dashboard's own."""
     while True:
-        ws.send(ws.receive())
+        text = ws.receive()
+        ws.send(type(ws.thread).__name__ if text == "thread?" else text)
+
+
+@app.get("/options")
+def options() -> str:
+    """The options of the dashboard's own WebSockets."""
+    return repr(app.config["SOCK_SERVER_OPTIONS"])
 
 
 @app.get("/")

@@ -83,6 +83,22 @@ def test_the_apps_own_routes_are_untouched(dashboard: ServerProcess) -> None:
     dashboard.stop()
 
 
+def test_the_apps_own_websockets_are_untouched(dashboard: ServerProcess) -> None:
+    """Their options are not ours, and ours are not theirs."""
+    before = dashboard.fetch("/options").body
+    asking = "Sec-WebSocket-Protocol: echo\r\n"
+    with Viewer(dashboard.port, headers=f"X-User: alice\r\n{asking}") as viewer:
+        assert b"Sec-WebSocket-Protocol" not in viewer.handshake
+        viewer.subscribe("missing")
+        viewer.receive()
+        assert dashboard.fetch("/options").body == before
+        with Viewer(dashboard.port, path="/echo", headers=asking) as own:
+            assert b"Sec-WebSocket-Protocol: echo" in own.handshake
+            own.send("thread?")
+            assert own.frame() == (TEXT, b"OwnThread")
+    dashboard.stop()
+
+
 def test_an_app_that_closes_the_manager_sends_everyone_home(dashboard: ServerProcess) -> None:
     """manager.close() sends 1001 to all at once, turns newcomers away, and leaves the app running."""
     dashboard.log("a").write_text("text")
