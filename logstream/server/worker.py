@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, for connections that last: what a client can use up is given back, and soon."""
+"""gunicorn's threaded worker, made for connections that last: no client holds threads or descriptors for long."""
 
 from __future__ import annotations
 

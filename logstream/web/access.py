@@ -126,7 +126,7 @@ class Access:
 
 
 def _cookie(token: str) -> Cookie:
-    """The name is the token's own, since browsers give a cookie to all servers of a host, whatever their port."""
+    """The cookie for a token. Its name is of the token too: browsers give a cookie to all servers of a host."""
     digest = hmac.new(token.encode(), b"logstream cookie", hashlib.sha256).hexdigest()
     return Cookie(f"logstream_{digest[:8]}", digest[8:])
 

@@ -1,4 +1,4 @@
-"""The Flask extension."""
+"""The Flask extension: what an app puts on itself, and calls."""
 
 from __future__ import annotations
 
