@@ -2,7 +2,7 @@
 
 import threading
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from flask_sock import Sock
 from simple_websocket import Server
 
@@ -10,8 +10,14 @@ from logstream import LogStream
 
 
 def authorize(session_name: str | None) -> bool:
-    """Alice may see everything but the secret, Bob may connect, and asking for `broken` is a bug."""
-    user = request.headers.get("X-User")
+    """Alice may see everything but the secret, Bob may connect, and asking for `broken` is a bug.
+
+    It uses what Flask apps use: what is loaded before each request, and what is given back at its end.
+    """
+    if "database" not in g:
+        g.database = object()
+        connections.append(g.database)
+    user = g.user
     if session_name is None:
         return user in ("alice", "bob")
     if session_name == "broken":
@@ -32,6 +38,37 @@ app.response_class = OwnResponse
 app.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25, "subprotocols": ["echo"], "thread_class": OwnThread}
 logs = LogStream(app, authorize=authorize)
 app.register_blueprint(logs.page(), url_prefix="/logs")
+
+
+connections: list[object] = []  # to a database, that are held
+gone: set[str] = set()  # users that have logged out
+
+
+@app.before_request
+def load_user() -> Response | None:
+    """Who it is, or a way to the form."""
+    g.user = request.headers.get("X-User")
+    return Response("log in", 401) if g.user in gone else None
+
+
+@app.teardown_appcontext
+def give_back(error: BaseException | None) -> None:
+    """What a pool of connections does."""
+    if "database" in g:
+        connections.remove(g.database)
+
+
+@app.post("/logout/<user>")
+def logout(user: str) -> str:
+    """End a user's session."""
+    gone.add(user)
+    return ""
+
+
+@app.get("/held")
+def held() -> str:
+    """How many connections to the database are held."""
+    return str(len(connections))
 
 
 @Sock(app).route("/echo")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import resource
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from simple_websocket import Server
+from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
 from .. import tmux
@@ -109,11 +112,7 @@ class Endpoint:
 
     def allows(self, session_name: str) -> bool:
         """Whether the client of the current request may see a session; not where the hook fails."""
-        try:
-            return self.access.allows(session_name)
-        except Exception:
-            logger.exception("the authorize hook failed")
-            return False
+        return _or_false(self.access.allows, session_name)
 
     def _answer(self) -> Response:
         """The route: a WebSocket, or why there is none."""
@@ -131,34 +130,39 @@ class Endpoint:
         return wsgi_response(self._connect)
 
     def _connect(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request that may become a WebSocket with one, as long as there is a place for it."""
+        """Answer a request that may become a WebSocket with one, as long as there is a place for it.
+
+        It is served while the web server iterates over what is returned: the request's context is over by then.
+        """
         sock = find_socket(environ)
         assert sock is not None, "the route has looked"
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
         places = self._places
-        if not places.acquire(blocking=False):
-            return self.refuse(_FULL)(environ, start_response)
-        try:
-            ws, connection = shake_hands(environ, sock, self._settings)
-            self._serve(ws, connection)
-        except BadHandshakeError as error:
-            logger.debug("not a WebSocket handshake: %s", error)
-            response = Response("This is not a valid WebSocket handshake.\n", status=400, mimetype="text/plain")
-            return response(environ, start_response)
-        except OSError as error:
-            logger.debug("a WebSocket could not be opened: %s", error)
-        finally:
-            places.release()
-        start_response("101 Switching Protocols", [])  # for the web server's log: the socket is shut by now
-        return []
+        with contextlib.ExitStack() as place:
+            if not places.acquire(blocking=False):
+                return self.refuse(_FULL)(environ, start_response)
+            place.callback(places.release)
+            try:
+                ws, connection = shake_hands(environ, sock, self._settings)
+            except BadHandshakeError as error:
+                logger.debug("not a WebSocket handshake: %s", error)
+                response = Response("This is not a valid WebSocket handshake.\n", status=400, mimetype="text/plain")
+                return response(environ, start_response)
+            except OSError as error:
+                logger.debug("a WebSocket could not be opened: %s", error)
+                return _no_body(start_response)
+            allows = functools.partial(_or_false, self.access.allows_later, app, environ)
+            serve = functools.partial(self._serve, ws, connection, allows)
+            return ClosingIterator(_after(serve, _no_body(start_response)), place.pop_all().close)
 
-    def _serve(self, ws: Server, connection: Connection) -> None:
+    def _serve(self, ws: Server, connection: Connection, allows: Callable[[str], bool]) -> None:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
         commands = Commands(
             connection,
             self.manager,
             self._settings,
             self._refusals,
-            allows=self.allows,
+            allows=allows,
             on_subscribe=self._tmux.wake if self._tmux is not None else lambda: None,
         )
         with self._changed:
@@ -205,6 +209,27 @@ class Endpoint:
                 messages += connection.messages_sent
                 size += connection.bytes_sent
         return messages, size
+
+
+def _no_body(start_response: StartResponse) -> Iterable[bytes]:
+    """The end of an answer that is a WebSocket, for the web server's log: what it sends now, it sends to nobody."""
+    start_response("101 Switching Protocols", [])
+    return ()
+
+
+def _after(serve: Callable[[], object], body: Iterable[bytes]) -> Iterator[bytes]:
+    """A response's body that is there when `serve()` has returned."""
+    serve()
+    yield from body
+
+
+def _or_false(allows: Callable[..., bool], *arguments: object) -> bool:
+    """What a hook says; no where it fails."""
+    try:
+        return allows(*arguments)
+    except Exception:
+        logger.exception("the authorize hook failed")
+        return False
 
 
 _FULL = Refusal(

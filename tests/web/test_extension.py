@@ -70,6 +70,24 @@ def test_the_hook_decides_who_connects_and_who_sees_what(dashboard: ServerProces
     dashboard.stop()
 
 
+def test_the_hook_has_a_context_of_its_own_each_time(dashboard: ServerProcess) -> None:
+    """Who has logged out follows nothing more on a connection that is open, and none holds what a context holds."""
+    for name in ("a", "b"):
+        dashboard.log(name).write_text(name)
+    with user(dashboard, "alice") as alice:
+        alice.subscribe("a")
+        assert alice.receive()["data"] == "a"
+        assert dashboard.request("/held") == (200, "0")
+        assert dashboard.request("/logout/alice", "POST")[0] == 200
+        alice.subscribe("b")
+        assert alice.receive()["type"] == "logs:error"
+        assert dashboard.request("/held") == (200, "0")
+        with dashboard.log("a").open("a") as file:
+            file.write(" goes on")  # what was allowed goes on
+        alice.read_text("a", "a goes on")
+    assert "Traceback" not in dashboard.stop()
+
+
 def test_the_apps_own_routes_are_untouched(dashboard: ServerProcess) -> None:
     """No rule of ours holds for them, whatever the host, the origin or the user."""
     stranger = {"Host": "dashboard.example", "Origin": "http://evil.example"}
