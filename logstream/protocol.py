@@ -5,10 +5,11 @@ Everything here is pure: bytes and text in, values out.
 
 from __future__ import annotations
 
+import threading
 import unicodedata
 import zlib
-from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -56,34 +57,30 @@ Command = Subscribe | Unsubscribe
 
 
 class Message(dict[str, Any]):
-    """One message to a client: a mapping with exactly the protocol's keys.
+    """One message to a client: a mapping with exactly the protocol's keys, beside which stand its frames.
 
-    Its frame is made when first asked for and then shared, whichever client it goes to.
-    Any thread may ask.
+    A frame is made when it is first asked for, and then shared, whichever client it goes to. Any thread may ask.
     """
 
-    __slots__ = ("__dict__", "frame")
-    frame: bytes  # the message as one unmasked WebSocket text frame
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(fields)
+        # Held while _deflated is made, so that it is made once, and who asks meanwhile waits for it.
+        self._lock = threading.Lock()
+        self._deflated: bytes | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        """Called for what is not made yet."""
-        if name != "frame":
-            raise AttributeError(name)
-        self.frame = text_frame(orjson.dumps(self))
-        return self.frame
+    @cached_property
+    def frame(self) -> bytes:
+        """The message as one unmasked WebSocket text frame."""
+        return text_frame(orjson.dumps(self))
 
     def deflated_frame(self) -> bytes:
-        """The message as one compressed frame (RFC 7692), made by who asks first, and awaited by who asks meanwhile."""
-        mine: Future[bytes] = Future()
-        made: Future[bytes] = self.__dict__.setdefault("_deflated", mine)  # one call, so that two cannot both be first
-        if made is mine:
-            try:
+        """The message as one compressed frame (RFC 7692)."""
+        with self._lock:
+            if self._deflated is None:
                 frame = self.frame
-                deflated = _deflate(memoryview(frame)[len(frame) - _payload_length(frame) :])
-                made.set_result(frame_header(0xC1, len(deflated)) + deflated)
-            except BaseException as error:  # or those who wait would wait for ever
-                made.set_exception(error)
-        return made.result()
+                payload = _deflate(memoryview(frame)[len(frame) - _payload_length(frame) :])
+                self._deflated = frame_header(0xC1, len(payload)) + payload
+            return self._deflated
 
 
 def data_message(

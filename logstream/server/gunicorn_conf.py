@@ -6,7 +6,7 @@ from typing import Any
 
 from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_address
 from ..web.metrics import forget_process, prepare_sharing
-from .malloc import keep_little
+from .malloc import set_up_malloc
 from .shutdown import close_on_stop, close_websockets, find_endpoint
 
 try:
@@ -15,7 +15,7 @@ try:
 except ConfigurationError as error:
     sys.exit(f"logstream: {error}")
 
-keep_little()
+set_up_malloc()
 
 worker_class = "logstream.server.worker.Worker"
 workers = 1  # each would follow files for itself, and a completion reaches the one that is told of it

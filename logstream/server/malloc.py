@@ -1,6 +1,6 @@
-"""Keeping what is free from staying with the process: glibc's allocator, set for threads that come and go.
+"""glibc's allocator, set so that memory which is free goes back to the system, though threads come and go.
 
-By default each of them may get a pool of its own, 16 on two cores, and every pool keeps for good what the largest
+By default each thread may get a pool of its own, 16 on two cores, and every pool keeps for good what the largest
 messages of a load once needed.
 """
 
@@ -15,7 +15,7 @@ _KEPT = 8 * 1024 * 1024  # bytes at the end of a pool that stay for the next loa
 _LARGE = 4 * 1024 * 1024  # bytes of what goes back to the kernel by itself, more than any message needs
 
 
-def keep_little() -> bool:
+def set_up_malloc() -> bool:
     """Bound what the allocator keeps. Early, before there are threads. Returns whether it is glibc's."""
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, for connections that last: what a client can use up is given back, and soon."""
+"""gunicorn's threaded worker, made for connections that last: no client holds threads or descriptors for long."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..ratelimit import RateLimitedLog
 
 HEADER_TIMEOUT = 10.0  # seconds that a client has to send its request's headers
 
+_LINGER = 1.0  # seconds that a client has to close its end after an answer
 _PAUSE = 0.05  # seconds without accepting, where there is no descriptor left to accept with
 
 
@@ -47,9 +48,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.data_ready = True  # gunicorn would wait for that with a descriptor more
         self._reading[conn] = time.monotonic() + HEADER_TIMEOUT
         try:
-            return super().handle(conn)
+            goes_on = super().handle(conn)
         finally:
             self._reading.pop(conn, None)
+        if not goes_on:
+            _linger(conn.sock)  # gunicorn would do so on the thread that everyone depends on
+        return goes_on
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """On the main thread: close a connection, or wait for its next request."""
+        if conn.sock.fileno() < 0:  # it is closed, and gunicorn would count that twice
+            self.nr_conns -= 1
+        else:
+            super().finish_request(conn, fs)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request that has been read."""
@@ -66,6 +77,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     conn.sock.shutdown(socket.SHUT_RD)  # wakes the thread that reads
                 except OSError:
                     pass  # it has ended
+
+
+def _linger(sock: socket.socket) -> None:
+    """Shut a connection once the client has closed its end, or a while has passed: it still reads what was sent."""
+    deadline = time.monotonic() + _LINGER
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        while (left := deadline - time.monotonic()) > 0:
+            sock.settimeout(left)
+            if not sock.recv(65536):
+                break
+    except OSError:
+        pass
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is shut already
 
 
 class _ThreadPerTask(Executor):

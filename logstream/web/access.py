@@ -12,14 +12,19 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from flask import Request
+from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 
 from ..config import Settings, parse_origin
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 Authorize = Callable[[str | None], object]
+
+_REFUSALS = (401, 403, 404)  # HTTP errors by which a hook may say no
 
 _LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?|::1", re.IGNORECASE)
 
@@ -48,7 +53,7 @@ class Access:
     def __init__(self, settings: Settings, authorize: Authorize | None = None) -> None:
         """`authorize(session_name)` returns whether the current request may follow a session.
 
-        With None for the name it returns whether the request may connect at all. It runs in the request's context.
+        With None for the name it returns whether the request may connect at all. It runs in a request's context.
         """
         self._token = settings.token
         self.cookie = _cookie(settings.token) if settings.token is not None else None
@@ -94,9 +99,26 @@ class Access:
         try:
             return self._authorize is None or bool(self._authorize(session_name))
         except HTTPException as error:
-            if error.code in (401, 403, 404):
+            if error.code in _REFUSALS:
                 return False
             raise
+
+    def allows_later(self, app: Flask, environ: WSGIEnvironment, session_name: str) -> bool:
+        """What the hook says of a request that is over, as if it were made again: in a context of its own.
+
+        So nothing is remembered or held between two calls. What the app does before each request it does here too; an
+        answer from there is a refusal. Raises what the app or the hook raises, unless that is a refusal.
+        """
+        if self._authorize is None:
+            return True
+        with app.request_context(dict(environ)):
+            try:
+                answer = app.preprocess_request()
+            except HTTPException as error:
+                if error.code not in _REFUSALS:
+                    raise
+                return False
+            return answer is None and self.allows(session_name)
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token."""
@@ -126,7 +148,7 @@ class Access:
 
 
 def _cookie(token: str) -> Cookie:
-    """The name is the token's own, since browsers give a cookie to all servers of a host, whatever their port."""
+    """The cookie for a token. Its name is of the token too: browsers give a cookie to all servers of a host."""
     digest = hmac.new(token.encode(), b"logstream cookie", hashlib.sha256).hexdigest()
     return Cookie(f"logstream_{digest[:8]}", digest[8:])
 

@@ -1,4 +1,4 @@
-"""The Flask extension."""
+"""The Flask extension: what an app puts on itself, and calls."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class LogStream:
         """Raises ConfigurationError where a setting of the app's makes no sense.
 
         `authorize(session_name)` says whether the client of the current request may follow a session. It is called
-        in the request's context, on the connection's thread: with None when a client is about to connect, and
-        with the name when it subscribes. What it returns is taken as true or false.
+        on the connection's thread: with None when a client is about to connect, and with the name when it subscribes,
+        then in a new request context each time, made from the request that it connected with, after the app's
+        `before_request` functions. What it returns is taken as true or false.
         """
         self._authorize = authorize
         self._app: Flask | None = None

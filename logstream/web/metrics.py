@@ -1,4 +1,4 @@
-"""Figures for Prometheus, by its own client library where that is installed."""
+"""Metrics for Prometheus, by its own client library where that is installed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def forget_process(pid: int) -> None:
 
 
 class Metrics(Meter):
-    """What an endpoint tells of itself; here, nothing. Any thread may call."""
+    """The metrics of an endpoint, which by themselves count nothing. Any thread may call."""
 
     @staticmethod
     def create(counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> Metrics:
@@ -64,7 +64,10 @@ class Metrics(Meter):
 
 
 class _PrometheusMetrics(Metrics):
-    """Set when they are asked for. With several processes, which answer for each other, once a second too."""
+    """Metrics by prometheus_client. Gauges are set when somebody asks.
+
+    Where several processes answer for each other, that may be another one: they are set once a second too.
+    """
 
     def __init__(self, counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> None:
         self._counts = counts

@@ -158,7 +158,7 @@ def _cookie_path() -> str:
 
 
 def _secure(response: Response) -> Response:
-    """Nothing but the server's own files may run, be shown or be asked, and nothing may be taken for what it is not."""
+    """After each request: the headers by which a browser runs, shows and asks for the server's own files only."""
     nonce = g.get("logstream_nonce")
     sockets = f" ws://{request.host} wss://{request.host}" if _HOST.fullmatch(request.host) else ""
     policy = {

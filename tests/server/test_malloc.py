@@ -7,7 +7,7 @@ import pytest
 
 CROWD = """
 import ctypes, threading
-from logstream.server.malloc import keep_little
+from logstream.server.malloc import set_up_malloc
 {setting}
 together = threading.Barrier(12)
 def work():
@@ -20,7 +20,7 @@ ctypes.CDLL(None).malloc_stats()
 """
 
 
-@pytest.mark.parametrize(("setting", "few"), [("assert keep_little()", True), ("", False)])
+@pytest.mark.parametrize(("setting", "few"), [("assert set_up_malloc()", True), ("", False)])
 def test_a_crowd_of_threads_shares_two_pools(setting: str, few: bool) -> None:
     """However many threads come and go, there are two pools of memory; without the setting there are many."""
     ran = subprocess.run(

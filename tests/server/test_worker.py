@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from pathlib import Path
 
 from logstream.server.worker import HEADER_TIMEOUT
@@ -74,3 +75,26 @@ def test_without_descriptors_the_server_says_so_and_recovers(start: Starting) ->
     wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0)
     assert Path(f"/proc/{server.pid}").exists()
     assert "Traceback" not in server.stop()
+
+
+def test_clients_that_hold_their_socket_delay_nobody(start: Starting) -> None:
+    """Whoever is answered and does not close its end is waited for on its own thread, and for a moment only."""
+    server = start("gunicorn", GUNICORN_CMD_ARGS="--timeout 5")
+    server.log("a").touch()
+    with contextlib.ExitStack() as stack, Viewer(server.port) as viewer:
+        viewer.subscribe("a")
+        viewer.receive()
+        descriptors = server.descriptors()
+        for _ in range(40):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+            assert b" 403 " in sock.recv(1000)
+        begin = time.monotonic()
+        assert server.request("/healthz")[0] == 200
+        assert time.monotonic() - begin < 0.5
+        wait_until(lambda: server.descriptors() <= descriptors)
+        with server.log("a").open("a") as file:
+            file.write("goes on")
+        viewer.read_text("a", "goes on")
+    wait_until(lambda: server.threads() == 1)
+    assert "WORKER TIMEOUT" not in server.stop()

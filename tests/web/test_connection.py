@@ -1,10 +1,9 @@
-"""Tests of sending over a socket, on real pairs of sockets."""
+"""Tests of sending to one client, on real pairs of sockets."""
 
 import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,27 +13,11 @@ from logstream.web.connection import Connection
 from ..serving import wait_until
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[Connection, socket.socket]]:
-    """A connection and its client's end, connected by TCP with small buffers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(listener.getsockname())
-        server, _ = listener.accept()
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    client.settimeout(5)
-    connection = Connection(server, 25.0, 30.0)
-    yield connection, client
-    client.close()
-    server.close()
-
-
 def offer(connection: Connection, frame: bytes) -> bool:
     """Offer a message of which only the frame counts."""
     message = Message()
     message.frame = frame
-    return connection.offer_message(message)
+    return connection.offer(message)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -56,10 +39,10 @@ def fill(connection: Connection, frame: bytes) -> int:
 def test_a_frame_is_sent_without_delay(pair: tuple[Connection, socket.socket]) -> None:
     """Nagle's algorithm is off, and both ways of sending deliver."""
     connection, client = pair
-    connection.send(b"\x81\x01a")
+    connection.send_bytes(b"\x81\x01a")
     assert offer(connection, b"\x81\x01b")
     assert client.recv(3) + client.recv(3) == b"\x81\x01a\x81\x01b"
-    assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_an_offer_to_a_full_socket_is_refused_at_once(pair: tuple[Connection, socket.socket]) -> None:
@@ -71,7 +54,7 @@ def test_an_offer_to_a_full_socket_is_refused_at_once(pair: tuple[Connection, so
     assert not offer(connection, text_frame(b"refused"))
     assert time.monotonic() - started < 0.5
     assert taken > 0
-    connection_end = threading.Thread(target=connection.send, args=(text_frame(b"last"),))
+    connection_end = threading.Thread(target=connection.send_bytes, args=(text_frame(b"last"),))
     connection_end.start()
     received = b""
     while not received.endswith(b"last"):
@@ -105,7 +88,7 @@ def test_frames_of_many_threads_stay_whole(pair: tuple[Connection, socket.socket
             if offer(connection, frame):
                 sent.append(frame)
             else:
-                connection.send(frame)
+                connection.send_bytes(frame)
                 sent.append(frame)
 
     threads = [threading.Thread(target=work, args=(letter,)) for letter in (b"a", b"b", b"c", b"d")]
@@ -129,9 +112,9 @@ def test_a_client_that_takes_nothing_is_given_up(pair: tuple[Connection, socket.
     connection, client = pair
     connection._stall_timeout = 0.2
     with pytest.raises(TimeoutError):
-        connection.send(text_frame(b"x" * 10_000_000))
+        connection.send_bytes(text_frame(b"x" * 10_000_000))
     with pytest.raises(BrokenPipeError):
-        connection.send(b"")
+        connection.send_bytes(b"")
     assert not offer(connection, b"\x81\x00")
 
 
@@ -140,7 +123,7 @@ def test_a_slow_client_is_not_given_up(pair: tuple[Connection, socket.socket]) -
     connection, client = pair
     connection._stall_timeout = 0.5
     frame = text_frame(b"x" * 300_000)
-    sender = threading.Thread(target=connection.send, args=(frame,))
+    sender = threading.Thread(target=connection.send_bytes, args=(frame,))
     started = time.monotonic()
     sender.start()
     received = 0
@@ -158,14 +141,14 @@ def test_closing_wakes_a_blocked_sender(pair: tuple[Connection, socket.socket]) 
 
     def send() -> None:
         try:
-            connection.send(text_frame(b"x" * 10_000_000))
+            connection.send_bytes(text_frame(b"x" * 10_000_000))
         except OSError as error:
             errors.append(error)
 
     sender = threading.Thread(target=send)
     sender.start()
     wait_until(connection._send_lock.locked)
-    connection.close()
+    connection.end_sending()
     sender.join(5)
     assert errors
 
@@ -177,7 +160,7 @@ def test_shut_sends_its_code_and_then_nothing(pair: tuple[Connection, socket.soc
     connection.shut(1011)
     assert not offer(connection, b"\x81\x00")
     with pytest.raises(BrokenPipeError):
-        connection.send(b"\x81\x00")
+        connection.send_bytes(b"\x81\x00")
     assert read_all(client) == close_frame(1001, "going away")
 
 
@@ -208,47 +191,10 @@ def test_shut_does_not_wait_for_a_client_that_does_not_read(pair: tuple[Connecti
     assert large.startswith(received)
 
 
-def test_nothing_follows_a_close_frame_of_simple_websockets(pair: tuple[Connection, socket.socket]) -> None:
-    """A close frame that answers the client's ends the sending, also behind a pong in the same write."""
-    connection, client = pair
-    connection.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-    connection.send(b"\x8a\x02hi" + close_frame(1000))
-    assert not offer(connection, b"\x81\x00")
-
-
-def test_no_text_is_taken_for_a_close_frame(pair: tuple[Connection, socket.socket]) -> None:
-    """Only control frames are looked into: the bytes of a log may be any."""
-    connection, client = pair
-    for length in (130, 254, 1000):
-        for byte in (0x88, 0x98, 0xC8):
-            connection.send(text_frame(bytes([byte]) * length))
-            assert len(client.recv(4096)) > length
-    assert offer(connection, b"\x81\x00")
-
-
-def test_a_silent_client_is_pinged_and_then_gone(pair: tuple[Connection, socket.socket]) -> None:
-    """Silence makes a ping; more silence after it ends the stream for the reader."""
-    connection, client = pair
-    connection._ping_interval = 0.1
-    assert connection.recv(100) == b""
-    assert client.recv(100) == b"\x89\x00"
-
-
-def test_an_answer_to_a_ping_keeps_the_client(pair: tuple[Connection, socket.socket]) -> None:
-    """Whatever the client says proves that it is there."""
-    connection, client = pair
-    connection._ping_interval = 0.2
-    for _ in range(3):
-        answer = threading.Thread(target=lambda: client.recv(2) and client.sendall(b"pong"))
-        answer.start()
-        assert connection.recv(100) == b"pong"
-        answer.join()
-
-
 def test_finish_lets_the_client_read_the_last_bytes(pair: tuple[Connection, socket.socket]) -> None:
     """The end waits a moment for a client that is still sending, so that no reset destroys what it has not read."""
     connection, client = pair
-    connection.send(b"last words")
+    connection.send_bytes(b"last words")
     client.sendall(b"x" * 2000)
     finish = threading.Thread(target=connection.finish)
     finish.start()

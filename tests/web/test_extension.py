@@ -70,6 +70,24 @@ def test_the_hook_decides_who_connects_and_who_sees_what(dashboard: ServerProces
     dashboard.stop()
 
 
+def test_the_hook_has_a_context_of_its_own_each_time(dashboard: ServerProcess) -> None:
+    """Who has logged out follows nothing more on a connection that is open, and none holds what a context holds."""
+    for name in ("a", "b"):
+        dashboard.log(name).write_text(name)
+    with user(dashboard, "alice") as alice:
+        alice.subscribe("a")
+        assert alice.receive()["data"] == "a"
+        assert dashboard.request("/held") == (200, "0")
+        assert dashboard.request("/logout/alice", "POST")[0] == 200
+        alice.subscribe("b")
+        assert alice.receive()["type"] == "logs:error"
+        assert dashboard.request("/held") == (200, "0")
+        with dashboard.log("a").open("a") as file:
+            file.write(" goes on")  # what was allowed goes on
+        alice.read_text("a", "a goes on")
+    assert "Traceback" not in dashboard.stop()
+
+
 def test_the_apps_own_routes_are_untouched(dashboard: ServerProcess) -> None:
     """No rule of ours holds for them, whatever the host, the origin or the user."""
     stranger = {"Host": "dashboard.example", "Origin": "http://evil.example"}
@@ -80,6 +98,22 @@ def test_the_apps_own_routes_are_untouched(dashboard: ServerProcess) -> None:
         for text in ("one", "two"):
             viewer.send(text)
             assert viewer.frame() == (TEXT, text.encode())
+    dashboard.stop()
+
+
+def test_the_apps_own_websockets_are_untouched(dashboard: ServerProcess) -> None:
+    """Their options are not ours, and ours are not theirs."""
+    before = dashboard.fetch("/options").body
+    asking = "Sec-WebSocket-Protocol: echo\r\n"
+    with Viewer(dashboard.port, headers=f"X-User: alice\r\n{asking}") as viewer:
+        assert b"Sec-WebSocket-Protocol" not in viewer.handshake
+        viewer.subscribe("missing")
+        viewer.receive()
+        assert dashboard.fetch("/options").body == before
+        with Viewer(dashboard.port, path="/echo", headers=asking) as own:
+            assert b"Sec-WebSocket-Protocol: echo" in own.handshake
+            own.send("thread?")
+            assert own.frame() == (TEXT, b"OwnThread")
     dashboard.stop()
 
 

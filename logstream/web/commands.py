@@ -1,0 +1,75 @@
+"""Carrying out the commands of one client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wsproto.frame_protocol import CloseReason
+
+from ..config import Settings
+from ..engine.manager import LogStreamManager
+from ..protocol import ProtocolError, Subscribe, error_message, parse_command
+from ..ratelimit import RateLimitedLog, TokenBucket
+from .connection import Connection
+
+
+class Commands:
+    """What one client may ask for, and how often. Only for the thread that reads from it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        manager: LogStreamManager,
+        settings: Settings,
+        refusals: RateLimitedLog,
+        *,
+        allows: Callable[[str], bool],
+        on_subscribe: Callable[[], object],
+    ) -> None:
+        """`allows(session_name)` tells whether the client may see a session; `refusals` is for the operator.
+
+        `on_subscribe()` is called after each subscribe.
+        """
+        self._connection = connection
+        self._manager = manager
+        self._max_command = settings.max_command
+        self._refusals = refusals
+        self._allows = allows
+        self._on_subscribe = on_subscribe
+        self._subscribes = TokenBucket(settings.max_subscribes, 60.0)
+
+    def carry_out(self, payload: str | bytes) -> None:
+        """Carry out one command, or tell the client why not.
+
+        Raises ConnectionError or TimeoutError when the client is gone, and BrokenPipeError where the command is too
+        long: the connection is closed then.
+        """
+        # simple-websocket counts characters.
+        if isinstance(payload, str) and len(payload.encode()) > self._max_command:
+            self._connection.shut(CloseReason.MESSAGE_TOO_BIG)
+            raise BrokenPipeError("the connection is closed")
+        try:
+            command = parse_command(payload)
+            if isinstance(command, Subscribe):
+                self._check_subscribe(command.session_name)
+        except ProtocolError as error:
+            self._connection.send(error_message(str(error), error.session_name))
+            return
+        if isinstance(command, Subscribe):
+            self._manager.subscribe(
+                command.session_name, self._connection, tail=command.tail, cursor=command.cursor, wait=command.wait
+            )
+            self._on_subscribe()
+        else:
+            self._manager.unsubscribe(command.session_name, self._connection)
+
+    def _check_subscribe(self, session_name: str) -> None:
+        """Raise ProtocolError where the client asks too often, or for what is not for it to see."""
+        if not self._subscribes.take():
+            self._refusals.warning("refused a subscribe: more than LOGSTREAM_MAX_SUBSCRIBES in a minute")
+            raise ProtocolError(
+                f"Session {session_name!r} cannot be followed now: this connection subscribes too often.", session_name
+            )
+        if not self._allows(session_name):
+            self._refusals.warning("refused session %s: the authorize hook says no", ascii(session_name[:100]))
+            raise ProtocolError(f"Session {session_name!r} is not for you to follow.", session_name)
