@@ -7,7 +7,7 @@ import functools
 import logging
 import resource
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, request
@@ -24,7 +24,7 @@ from .access import Access, Refusal
 from .commands import Commands
 from .connection import Connection
 from .metrics import Metrics
-from .upgrade import BadHandshakeError, find_socket, read, shake_hands, wsgi_response
+from .upgrade import WebSockets, find_socket, read, wsgi_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -51,6 +51,7 @@ class Endpoint:
             max_subscriptions=settings.max_subscriptions,
             meter=self.metrics,
         )
+        self._websockets = WebSockets(settings)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
         self._refusals = RateLimitedLog(logger)
@@ -142,20 +143,10 @@ class Endpoint:
             if not places.acquire(blocking=False):
                 return self.refuse(_FULL)(environ, start_response)
             place.callback(places.release)
-            try:
-                ws, connection = shake_hands(environ, sock, self._settings)
-            except BadHandshakeError as error:
-                logger.debug("not a WebSocket handshake: %s", error)
-                response = Response("This is not a valid WebSocket handshake.\n", status=400, mimetype="text/plain")
-                return response(environ, start_response)
-            except OSError as error:
-                logger.debug("a WebSocket could not be opened: %s", error)
-                return _no_body(start_response)
-            allows = functools.partial(_or_false, self.access.allows_later, app, environ)
-            serve = functools.partial(self._serve, ws, connection, allows)
-            return ClosingIterator(_after(serve, _no_body(start_response)), place.pop_all().close)
+            serve = functools.partial(self._serve, functools.partial(_or_false, self.access.allows_later, app, environ))
+            return ClosingIterator(self._websockets.run(environ, sock, serve, start_response), place.pop_all().close)
 
-    def _serve(self, ws: Server, connection: Connection, allows: Callable[[str], bool]) -> None:
+    def _serve(self, allows: Callable[[str], bool], ws: Server, connection: Connection) -> None:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
         commands = Commands(
             connection,
@@ -209,18 +200,6 @@ class Endpoint:
                 messages += connection.messages_sent
                 size += connection.bytes_sent
         return messages, size
-
-
-def _no_body(start_response: StartResponse) -> Iterable[bytes]:
-    """The end of an answer that is a WebSocket, for the web server's log: what it sends now, it sends to nobody."""
-    start_response("101 Switching Protocols", [])
-    return ()
-
-
-def _after(serve: Callable[[], object], body: Iterable[bytes]) -> Iterator[bytes]:
-    """A response's body that is there when `serve()` has returned."""
-    serve()
-    yield from body
 
 
 def _or_false(allows: Callable[..., bool], *arguments: object) -> bool:

@@ -8,6 +8,17 @@
 //     complete: () => (title.textContent = "done"),
 //   });
 
+/**
+ * @typedef {"connecting" | "open" | "reconnecting" | "closed"} State how a connection is
+ * @typedef {{ reset?: () => void, text?: (text: string) => void, progress?: (offset: number, size: number) => void,
+ *             complete?: () => void, error?: (sentence: string) => void }} Callbacks
+ * @typedef {{ tail?: number, wait?: boolean, cursor?: string }} Options
+ * @typedef {{ sessionName: string, callbacks: Callbacks, options: Options, cursor: string | null }} Subscription
+ * @typedef {{ type: "logs:data", sessionName: string, data: string, isInitial: boolean, isComplete: boolean,
+ *             cursor: string, size: number }} DataMessage
+ * @typedef {{ type: "logs:error", sessionName: string, error: string }} ErrorMessage
+ */
+
 const FIRST_DELAY = 250; // milliseconds until the first new attempt to connect; each further one waits twice as long,
 const LAST_DELAY = 5000; // up to this
 
@@ -15,17 +26,20 @@ const LAST_DELAY = 5000; // up to this
 export class LogStream {
   #url;
   #WebSocket;
+  /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {Map<string, Subscription>} */
   #subscriptions = new Map(); // by session name
   #delay = 0;
-  #timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer = undefined;
   #onState;
+  /** @type {State} */
   #state = "closed";
 
   /**
    * @param {string | URL} url the WebSocket endpoint, relative to the page or not, with `?token=…` where one is needed
-   * @param {{ state?: (state: "connecting" | "open" | "reconnecting" | "closed") => void,
-   *           WebSocket?: typeof WebSocket }} options `state` is called with each change
+   * @param {{ state?: (state: State) => void, WebSocket?: typeof WebSocket }} options `state` is called with each change
    */
   constructor(url, options = {}) {
     this.#url = new URL(url, globalThis.location?.href);
@@ -49,16 +63,16 @@ export class LogStream {
    * - `error(sentence)`: the server cannot serve this session. The subscription is over.
    *
    * @param {string} sessionName
-   * @param {{ reset?: () => void, text?: (text: string) => void, progress?: (offset: number, size: number) => void,
-   *           complete?: () => void, error?: (sentence: string) => void }} callbacks
-   * @param {{ tail?: number, wait?: boolean, cursor?: string }} options begin with so many last lines, wait for
+   * @param {Callbacks} callbacks
+   * @param {Options} options begin with so many last lines, wait for
    *   a log that is not there yet, go on after the `cursor` of an earlier subscription
    * @returns {{ readonly cursor: string | null, unsubscribe: () => void }}
    */
   subscribe(sessionName, callbacks, options = {}) {
+    /** @type {Subscription} */
     const subscription = { sessionName, callbacks, options, cursor: options.cursor ?? null };
     this.#subscriptions.set(sessionName, subscription);
-    if (this.#socket === null && this.#timer === null) this.#connect();
+    if (this.#socket === null && this.#timer === undefined) this.#connect();
     else if (this.#state === "open") this.#ask(subscription);
     return {
       get cursor() {
@@ -76,7 +90,7 @@ export class LogStream {
   close() {
     this.#subscriptions.clear();
     clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#timer = undefined;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close();
@@ -84,7 +98,7 @@ export class LogStream {
   }
 
   #connect() {
-    this.#timer = null;
+    this.#timer = undefined;
     this.#setState(this.#state === "closed" ? "connecting" : "reconnecting");
     const socket = new this.#WebSocket(this.#url);
     this.#socket = socket;
@@ -105,7 +119,9 @@ export class LogStream {
     };
   }
 
+  /** @param {Subscription} subscription */
   #ask({ sessionName, options, cursor }) {
+    /** @type {Record<string, unknown>} */
     const command = { type: "subscribe:logs", sessionName, cursor: cursor ?? true };
     if (cursor === null && options.tail !== undefined) command.tail = options.tail;
     // A log that was there may be gone for a moment, while it is rotated.
@@ -113,10 +129,12 @@ export class LogStream {
     this.#send(command);
   }
 
+  /** @param {Record<string, unknown>} command */
   #send(command) {
-    this.#socket.send(JSON.stringify(command));
+    this.#socket?.send(JSON.stringify(command));
   }
 
+  /** @param {DataMessage | ErrorMessage} message */
   #receive(message) {
     const subscription = this.#subscriptions.get(message.sessionName);
     if (subscription === undefined) return;
@@ -137,6 +155,7 @@ export class LogStream {
     if (message.isComplete) callbacks.complete?.();
   }
 
+  /** @param {State} state */
   #setState(state) {
     if (state === this.#state) return;
     this.#state = state;

@@ -34,6 +34,7 @@ export class Terminal {
   #onLine;
   #held = ""; // a sequence that is not whole yet
   #inString = false;
+  /** @type {Style | null} */
   #style = null;
   #line = new OpenLine();
 
@@ -65,6 +66,7 @@ export class Terminal {
     }
   }
 
+  /** @param {string} data @param {number} from @param {number} to */
   #append(data, from, to) {
     while (from < to) {
       if (this.#line.length >= MAX_LINE) this.#finish("");
@@ -75,6 +77,7 @@ export class Terminal {
     }
   }
 
+  /** @param {string} ending */
   #finish(ending) {
     const runs = this.#line.runs();
     if (ending !== "") {
@@ -86,7 +89,7 @@ export class Terminal {
     this.#onLine(runs.length === 1 && runs[0].style === null ? runs[0].text : runs);
   }
 
-  /** Carry out the control character or sequence at a place; where to go on. */
+  /** Carry out the control character or sequence at a place; where to go on. @param {string} data @param {number} at */
   #control(data, at) {
     switch (data[at]) {
       case "\n":
@@ -113,6 +116,7 @@ export class Terminal {
     }
   }
 
+  /** @param {string} data @param {number} at */
   #sequence(data, at) {
     const csi = matchAt(CSI, data, at);
     if (csi !== null) {
@@ -125,12 +129,17 @@ export class Terminal {
       if (matchAt(ESCAPE, data, at) !== null) return ESCAPE.lastIndex;
       begun = matchAt(ESCAPE_BEGUN, data, at);
     }
-    const end = at + begun[0].length; // here it breaks off, or the rest is still to come
-    if (end === data.length && begun[0].length < MAX_SEQUENCE) this.#held = begun[0];
+    const end = at + (begun?.[0].length ?? 1); // here it breaks off, or the rest is still to come
+    if (end === data.length && end - at < MAX_SEQUENCE) this.#held = data.slice(at);
     return end;
   }
 
-  /** Go past a string's end, which may not be here yet. A newline ends one too, or a stray beginning would take all. */
+  /**
+   * Go past a string's end, which may not be here yet. A newline ends one too, or a stray beginning would take all.
+   *
+   * @param {string} data
+   * @param {number} at
+   */
   #skipString(data, at) {
     STRING_END.lastIndex = at;
     const end = STRING_END.exec(data);
@@ -140,6 +149,7 @@ export class Terminal {
     return data.length;
   }
 
+  /** @param {string} final @param {string} parameters */
   #carryOut(final, parameters) {
     if (/^[<-?]/.test(parameters)) return; // private to some terminal
     const count = parseInt(parameters, 10) || 0;
@@ -165,8 +175,11 @@ export class Terminal {
 
 /** The line that output goes to: runs as long as text is only added, cells once something in it is written over. */
 class OpenLine {
+  /** @type {Run[]} */
   #runs = [];
-  #cells = null; // { text, style } for each column; the second one of a wide character has no text
+  /** @type {Run[] | null} */
+  #cells = null; // one for each column; the second one of a wide character has no text
+  /** @type {number | null} */
   #column = null; // where output goes, if that is not the end
   length = 0; // characters, or columns
 
@@ -176,14 +189,17 @@ class OpenLine {
 
   runs() {
     if (this.#cells === null) return this.#runs.map((run) => ({ ...run }));
+    /** @type {Run[]} */
     const runs = [];
     for (const { text, style } of this.#cells) {
-      if (runs.length > 0 && runs.at(-1).style === style) runs.at(-1).text += text;
+      const last = runs.at(-1);
+      if (last !== undefined && last.style === style) last.text += text;
       else runs.push({ text, style });
     }
     return runs;
   }
 
+  /** @param {string} text @param {Style | null} style */
   append(text, style) {
     if (this.#column !== null) {
       this.#overwrite(text, style);
@@ -195,89 +211,105 @@ class OpenLine {
     this.length += text.length;
   }
 
+  /** @param {number} column */
   moveTo(column) {
     if (this.length > 0 || this.#column !== null || column > 0) this.#column = Math.min(column, MAX_LINE);
   }
 
+  /** @param {number} columns */
   moveBy(columns) {
-    this.#toCells();
-    this.moveTo(Math.max(0, this.#column + columns));
+    const { column } = this.#toCells();
+    this.moveTo(Math.max(0, column + columns));
   }
 
-  /** Erase from the cursor on (0), up to it (1), or all (2). */
+  /** Erase from the cursor on (0), up to it (1), or all (2). @param {number} what */
   erase(what) {
     if (what === 0 && this.#column === null) return; // nothing is there
-    this.#toCells();
+    const { cells, column } = this.#toCells();
     if (what === 1) {
-      const end = Math.min(this.#column + 1, this.#cells.length);
-      for (let column = 0; column < end; column += 1) this.#put(column, " ", null);
+      const end = Math.min(column + 1, cells.length);
+      for (let at = 0; at < end; at += 1) put(cells, at, " ", null);
     } else {
-      this.#cells.length = what === 2 ? 0 : Math.min(this.#cells.length, this.#column);
+      cells.length = what === 2 ? 0 : Math.min(cells.length, column);
     }
-    this.length = this.#cells.length;
+    this.length = cells.length;
   }
 
   #toCells() {
-    if (this.#cells !== null) return;
-    const runs = this.#runs;
-    const column = this.#column;
-    this.#cells = [];
-    this.#column = 0;
-    for (const { text, style } of runs) this.#overwrite(text, style);
-    this.#column = column ?? this.#cells.length;
+    if (this.#cells === null) {
+      const column = this.#column;
+      /** @type {Run[]} */
+      const cells = (this.#cells = []);
+      this.#column = 0;
+      for (const { text, style } of this.#runs) this.#overwrite(text, style);
+      this.#column = column ?? cells.length;
+    }
+    return { cells: this.#cells, column: this.#column ?? 0 };
   }
 
+  /** @param {string} text @param {Style | null} style */
   #overwrite(text, style) {
-    this.#toCells();
+    let { cells, column } = this.#toCells();
     for (const character of text) {
       if (character === "\t") {
-        this.#column += 8 - (this.#column % 8);
+        column += 8 - (column % 8);
       } else if (ZERO_WIDTH.test(character)) {
-        this.#combine(character);
+        combine(cells, column, character);
       } else {
-        this.#put(this.#column, character, style);
-        this.#column += 1;
+        put(cells, column, character, style);
+        column += 1;
         if (WIDE.test(character)) {
-          this.#put(this.#column, " ", style);
-          this.#cells[this.#column].text = "";
-          this.#column += 1;
+          put(cells, column, " ", style);
+          cells[column].text = "";
+          column += 1;
         }
       }
     }
-    this.length = this.#cells.length;
-  }
-
-  #put(column, text, style) {
-    const cells = this.#cells;
-    while (cells.length < column) cells.push({ text: " ", style: null });
-    // Half of a wide character does not stay.
-    if (cells[column]?.text === "" && column > 0) cells[column - 1].text = " ";
-    if (cells[column + 1]?.text === "") cells[column + 1].text = " ";
-    cells[column] = { text, style };
-  }
-
-  #combine(character) {
-    let column = Math.min(this.#column, this.#cells.length) - 1;
-    if (column > 0 && this.#cells[column].text === "") column -= 1;
-    if (column >= 0 && this.#cells[column].text.length < 32) this.#cells[column].text += character;
+    this.#column = column;
+    this.length = cells.length;
   }
 }
 
+/** @param {Run[]} cells @param {number} column @param {string} text @param {Style | null} style */
+function put(cells, column, text, style) {
+  while (cells.length < column) cells.push({ text: " ", style: null });
+  // Half of a wide character does not stay.
+  if (cells[column]?.text === "" && column > 0) cells[column - 1].text = " ";
+  if (cells[column + 1]?.text === "") cells[column + 1].text = " ";
+  cells[column] = { text, style };
+}
+
+/** @param {Run[]} cells @param {number} cursor @param {string} character */
+function combine(cells, cursor, character) {
+  let column = Math.min(cursor, cells.length) - 1;
+  if (column > 0 && cells[column].text === "") column -= 1;
+  if (column >= 0 && cells[column].text.length < 32) cells[column].text += character;
+}
+
+/** @param {RegExp} expression @param {string} data @param {number} at */
 function matchAt(expression, data, at) {
   expression.lastIndex = at;
   return expression.exec(data);
 }
 
-/** A style after the codes of one SGR sequence; null for the usual one. */
+/**
+ * A style after the codes of one SGR sequence; null for the usual one.
+ *
+ * @param {Style | null} style
+ * @param {string} parameters
+ * @returns {Style | null}
+ */
 function restyle(style, parameters) {
-  const next = { ...style };
+  /** @type {Style} */
+  let next = { ...style };
   const codes = parameters.split(";");
   for (let at = 0; at < codes.length; at += 1) {
     const [code, ...rest] = codes[at].split(":").map(Number);
     if (code === 38 || code === 48 || code === 58) {
       let values = rest;
       if (rest.length === 0) {
-        const count = { 5: 2, 2: 4 }[Number(codes[at + 1])] ?? codes.length;
+        const kind = Number(codes[at + 1]);
+        const count = kind === 5 ? 2 : kind === 2 ? 4 : codes.length;
         values = codes.slice(at + 1, at + 1 + count).map(Number);
         at += count;
       } else if (rest.length > 4) {
@@ -288,10 +320,11 @@ function restyle(style, parameters) {
     } else if (code === 4 && rest[0] === 0) {
       delete next.underline;
     } else if (code === 0) {
-      for (const key of Object.keys(next)) delete next[key];
+      next = {};
     } else if (code in ATTRIBUTES) {
-      for (const key of ATTRIBUTES[code].off ?? []) delete next[key];
-      if (ATTRIBUTES[code].on) next[ATTRIBUTES[code].on] = true;
+      const { on, off } = ATTRIBUTES[code];
+      for (const key of off ?? []) delete next[key];
+      if (on) next[on] = true;
     } else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) {
       next.fg = code >= 90 ? code - 82 : code - 30;
     } else if ((code >= 40 && code <= 47) || (code >= 100 && code <= 107)) {
@@ -301,6 +334,10 @@ function restyle(style, parameters) {
   return Object.keys(next).length === 0 ? null : next;
 }
 
+/**
+ * @typedef {"bold" | "dim" | "italic" | "underline" | "inverse" | "hidden" | "strike"} Attribute
+ * @type {Record<number, { on?: Attribute, off?: (Attribute | "fg" | "bg")[] }>}
+ */
 const ATTRIBUTES = {
   1: { on: "bold" },
   2: { on: "dim" },
@@ -320,7 +357,7 @@ const ATTRIBUTES = {
   49: { off: ["bg"] },
 };
 
-/** A colour by what follows 38 or 48; undefined for what is none. */
+/** A colour by what follows 38 or 48; undefined for what is none. @param {number[]} values */
 function colorOf([kind, ...values]) {
   if (!values.every((value) => Number.isInteger(value) && value >= 0 && value <= 255)) return undefined;
   if (kind === 2 && values.length >= 3) return hex(values.slice(0, 3));
@@ -332,6 +369,7 @@ function colorOf([kind, ...values]) {
   return hex(steps.map((step) => (step === 0 ? 0 : 55 + 40 * step)));
 }
 
+/** @param {number[]} values red, green and blue */
 function hex(values) {
   return `#${values.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }

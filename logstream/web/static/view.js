@@ -2,6 +2,12 @@
 
 import { Terminal } from "./terminal.js";
 
+/**
+ * @typedef {import("./terminal.js").Line} Line
+ * @typedef {{ lines: Line[], count: number, characters: number, element: HTMLElement | null }} Chunk `lines` are those
+ *   that are not shown yet
+ */
+
 export const MAX_LINES = 100_000; // that are kept
 const MAX_CHARACTERS = 32_000_000; // that are kept
 const CHUNK_LINES = 200;
@@ -18,7 +24,8 @@ export class LogView {
   #scroller;
   #onChange;
   #terminal = this.#blank();
-  #chunks = []; // { lines, count, characters, element }: `lines` are those that are not shown yet
+  /** @type {Chunk[]} */
+  #chunks = [];
   #lines = 0;
   #characters = 0;
   #next = 0; // of the chunks, the first one that may have something to show
@@ -83,6 +90,7 @@ export class LogView {
     return new Terminal((line) => this.#add(line));
   }
 
+  /** @param {Line} line */
   #add(line) {
     let chunk = this.#chunks.at(-1);
     if (chunk === undefined || chunk.count >= CHUNK_LINES || chunk.characters >= CHUNK_CHARACTERS) {
@@ -100,6 +108,7 @@ export class LogView {
 
   #drop() {
     const chunk = this.#chunks.shift();
+    if (chunk === undefined) return;
     chunk.element?.remove();
     this.#next = Math.max(0, this.#next - 1);
     this.#lines -= chunk.count;
@@ -137,6 +146,7 @@ export class LogView {
     this.#onChange();
   }
 
+  /** @param {Chunk} chunk */
   #paintChunk(chunk) {
     if (chunk.element === null) {
       chunk.element = document.createElement("div");
@@ -168,21 +178,23 @@ export class LogView {
     this.#top = scrollTop;
   }
 
+  /** @param {boolean} following */
   #setFollowing(following) {
     this.#following = following;
     this.#show();
   }
 }
 
+/** @param {number} milliseconds */
 function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Lines as nodes. Text becomes text nodes only: nothing in a log is ever taken for markup. */
+/** Lines as nodes. Text becomes text nodes only: nothing in a log is ever taken for markup. @param {Line[]} lines */
 function render(lines) {
   const fragment = document.createDocumentFragment();
   let plain = "";
-  const add = (text, style) => {
+  const add = (/** @type {string} */ text, /** @type {import("./terminal.js").Style | null} */ style) => {
     if (style === null) {
       plain += text;
       return;
@@ -199,6 +211,7 @@ function render(lines) {
   return fragment;
 }
 
+/** @param {string} text @param {import("./terminal.js").Style} style */
 function styled(text, { fg, bg, inverse, ...attributes }) {
   const span = document.createElement("span");
   if (inverse) [fg, bg] = [bg ?? "var(--back)", fg ?? "var(--fore)"];
@@ -209,6 +222,7 @@ function styled(text, { fg, bg, inverse, ...attributes }) {
   return span;
 }
 
+/** @param {number | string | undefined} color */
 function css(color) {
   return typeof color === "number" ? `var(--c${color})` : (color ?? "");
 }
