@@ -69,7 +69,7 @@ class CatchUp:
         try:
             thread.start()
         except RuntimeError as error:
-            logger.warning("a client that is behind has to wait: %s", error)
+            logger.warning("a client that is behind has to wait: %s", str(error))
             with self._lock:
                 self._thread = None
                 stranded, self._queue = list(self._queue), deque()

@@ -5,8 +5,8 @@ The states of a subscription, and what moves it from one to another:
                         subscribe: add
                               │
                               ▼
-    (1) the log is there  ┌────────┐  (3) level with those who are live: join
-      ┌─────────────────▶ │ BEHIND │ ──────────────────────────────────────────┐
+    (1) the log can be    ┌────────┐  (3) level with those who are live: join
+      ┌── read ─────────▶ │ BEHIND │ ──────────────────────────────────────────┐
       │                   └────────┘ ◀───────────────────────────────────┐     ▼
  ┌─────────┐                │    │   (4) refuses an offer; cannot be read │ ┌──────┐
  │ WAITING │ ◀──────────────┘    │                                       └─│ LIVE │
@@ -37,7 +37,7 @@ from collections.abc import Callable, Hashable
 from types import TracebackType
 
 from ..protocol import Message
-from .logfile import LogFile, Signature, identity_of, signature_of, stat_log
+from .logfile import LogFile, NotALogError, Signature, identity_of, signature_of, stat_log
 from .meter import Meter
 from .reading import Reader, RewrittenError
 from .sharing import Sharing
@@ -98,7 +98,9 @@ class Feed:
         # Held by whoever reads for those who are live, and so while a disk is slow: guards the place of _reader, and
         # the order of what is offered.
         self._reading = threading.Lock()
-        self._joining: Subscription | None = None  # its driver is at hand already; guarded by _reading
+        # Guarded by _reading too:
+        self._joining: Subscription | None = None  # its driver is at hand already
+        self._is_unreadable = False  # the operator was told that the file cannot be opened
         # Guards all below, and each subscription's state and end. Never held while a file is read or opened.
         self._lock = threading.Lock()
         self._members: dict[State, dict[Subscription, None]] = {state: {} for state in State}  # none that is over
@@ -406,11 +408,14 @@ class Feed:
     def _begin_or_wait(self, subscription: Subscription) -> bool:
         try:
             file = LogFile.open(self.path)
-        except FileNotFoundError:
+        except OSError as error:
+            self._note_unreadable(error)
             with self._lock:
                 if not subscription.over:
                     self._move(subscription, State.WAITING)
-                self.seen = None
+                if not (self._live or self._behind):  # or a deleted file would take space
+                    self._to_let_go.append(self._watched)
+                    self._watched = None
             return True
         subscription.start_over(file)
         with self._lock:
@@ -445,11 +450,26 @@ class Feed:
         return True
 
     def _admit(self) -> None:
-        """Let those who wait begin: the file is there."""
+        """Let those who wait begin, if the file can be opened."""
+        try:
+            file = LogFile.open(self.path)
+        except OSError as error:
+            self._note_unreadable(error)
+            return
+        self._is_unreadable = False
         with self._lock:
+            self._watch(file)
             for subscription in list(self._waiting):
+                subscription.start_over(file)
                 self._move(subscription, State.BEHIND)
                 self._to_hand_over.append(subscription)
+
+    def _note_unreadable(self, error: OSError) -> None:
+        """A file that is not to be opened now may be in a moment: have the sweep ask again, and say so once."""
+        self.seen = None
+        if not isinstance(error, (FileNotFoundError, NotALogError, BlockingIOError)) and not self._is_unreadable:
+            self._is_unreadable = True
+            logger.warning("session %r cannot be opened, and is waited for: %s", self.name, str(error))
 
     def _send_off(self) -> LogEnd:
         """Tell those who have not had the last message where the session ends."""

@@ -27,6 +27,7 @@ from .completion import Completion, Completions
 from .feed import Feed
 from .logfile import LogFile, NotALogError, Signature
 from .meter import Meter
+from .pacing import Pace
 from .reading import Reader, resume, tail_offset
 from .sharing import Sharing
 from .subscription import Followed, LogEnd, Subscription
@@ -88,6 +89,7 @@ class LogStreamManager:
         self._meter = meter
         self._watcher = Watcher()
         self._sharing = Sharing()
+        self._pace = Pace()
         self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what. A feed's locks are not taken under it, since a feed may read meanwhile.
         self._lock = threading.Lock()
@@ -122,7 +124,7 @@ class LogStreamManager:
             self._deliver(ws, error_message(str(error), session_name))
             return
         try:
-            reader, resumed = _starting_place(file, tail, cursor) if file is not None else (None, False)
+            reader, resumed = self._starting_place(file, tail, cursor) if file is not None else (None, False)
             with self._watcher.running():
                 self._begin(session_name, ws, reader, cursors=bool(cursor), resumed=resumed)
         except (OSError, NoThreadError) as error:
@@ -222,20 +224,23 @@ class LogStreamManager:
         """A session's log, opened safely. Raises ProtocolError."""
         check_session_name(session_name, self._suffix)
         file = self._open(session_name, wait=False)
-        assert file is not None, "only waiting gives none"
+        if file is None:
+            raise ProtocolError(f"Session {session_name!r} is locked by another process just now.", session_name)
         return file
 
     def _path(self, session_name: str) -> str:
         return os.path.join(self._directory, session_name + self._suffix)
 
     def _open(self, session_name: str, wait: bool) -> LogFile | None:
-        """The session's file; None if it is not there and may be waited for. Raises ProtocolError."""
+        """The session's file; None if it is to be waited for. Raises ProtocolError."""
         try:
             return LogFile.open(self._path(session_name))
         except FileNotFoundError:
             if wait:
                 return None
             problem = "was not found"
+        except BlockingIOError:
+            return None  # a lease that another process has on it, and gives up now
         except NotALogError:
             problem = "has a log that is not a regular file"
         except PermissionError:
@@ -245,6 +250,17 @@ class LogStreamManager:
             out_of_files = error.errno in (errno.EMFILE, errno.ENFILE)
             problem = "cannot be opened: the server has too many open files" if out_of_files else "cannot be opened"
         raise ProtocolError(f"Session {session_name!r} {problem}.", session_name)
+
+    def _starting_place(self, file: LogFile, tail: int | None, cursor: str | bool | None) -> tuple[Reader, bool]:
+        """Where a new subscription begins, and whether it resumes. Raises OSError."""
+        if isinstance(cursor, str):
+            reader = resume(file, cursor)
+            if reader is not None:
+                return reader, True
+        if tail is None:
+            return Reader(file), False
+        with self._pace.work() as rest:
+            return Reader.at(file, tail_offset(file, tail, rest)), False
 
     def _begin(self, session_name: str, ws: Hashable, reader: Reader | None, *, cursors: bool, resumed: bool) -> None:
         """Take a client in, with a reader that becomes its own, and send it the first message."""
@@ -390,14 +406,3 @@ class LogStreamManager:
 def _refuse(ws: Hashable, message: Message) -> bool:
     """The offer of a manager that has only `send`."""
     return False
-
-
-def _starting_place(file: LogFile, tail: int | None, cursor: str | bool | None) -> tuple[Reader, bool]:
-    """Where a new subscription begins, and whether it resumes. Raises OSError."""
-    if isinstance(cursor, str):
-        reader = resume(file, cursor)
-        if reader is not None:
-            return reader, True
-    if tail is not None:
-        return Reader.at(file, tail_offset(file, tail)), False
-    return Reader(file), False

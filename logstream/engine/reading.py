@@ -6,6 +6,7 @@ Offsets and sizes are bytes.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 from .logfile import LogFile
 from .sharing import Sharing
@@ -109,10 +110,10 @@ def resume(file: LogFile, cursor: str) -> Reader | None:
     return reader
 
 
-def tail_offset(file: LogFile, lines: int) -> int:
+def tail_offset(file: LogFile, lines: int, rest: Callable[[], object] = lambda: None) -> int:
     """Where the last `lines` lines of the file begin; an unterminated last line counts. Raises OSError.
 
-    Reads backwards from the end, a block at a time, no more than it needs.
+    Reads backwards from the end, a block at a time, no more than it needs, and calls `rest()` after each.
     """
     end = file.size()
     if lines == 0:
@@ -132,4 +133,5 @@ def tail_offset(file: LogFile, lines: int) -> int:
             return block_start + at + 1
         wanted -= found
         block_end = block_start
+        rest()
     return 0

@@ -158,11 +158,21 @@ class Subscription:
     def next_message(self) -> Message | None:
         """Read the next message; None at the end of what there is.
 
-        Raises OSError where the file cannot be read. Only for the thread that drives the subscription.
+        Where the file cannot be read, the one that is at the path now is; raises OSError where that cannot be, either.
+        Only for the thread that drives the subscription.
         """
         if self.pending is not None:
             message, self.pending, self.at_end = self.pending, None, False
             return message
+        try:
+            return self._read_message()
+        except OSError:
+            if self.end is not None:
+                raise
+            self._open_again()
+            return self._read_message()
+
+    def _read_message(self) -> Message | None:
         while True:
             end, reader = self.end, self._reader()
             if reader is None:
@@ -187,6 +197,18 @@ class Subscription:
         if self.reader is None and self.end is not None and self.end.file is not None:
             self.reader = Reader(self.end.file)
         return self.reader
+
+    def _open_again(self) -> None:
+        """Go on from the file that is at the path, at the same place if it is the same file. Raises OSError."""
+        try:
+            file = LogFile.open(self.feed.path)
+        except FileNotFoundError:
+            self.reader = None  # it is waited for
+            return
+        if self.reader is not None and file.identity == self.reader.file.identity:
+            self.reader.file = file
+        else:
+            self.start_over(file)
 
     def _message(self, text: str, reader: Reader | None, size: int, *, complete: bool) -> Message:
         increment = Increment(self.feed.name, text, reader, size, initial=self.initial, complete=complete)
