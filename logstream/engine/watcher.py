@@ -7,48 +7,24 @@ import errno
 import logging
 import os
 import stat
-import struct
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
-from .logfile import LogFile, Signature, signature_of
-
-try:
-    from watchdog.observers.inotify_c import (
-        CallbackId,
-        InotifyConstants,
-        InotifyEvent,
-        InotifyFD,
-        Mask,
-        WatchDescriptor,
-    )
-except (ImportError, AttributeError):  # not Linux
-    InotifyFD = object  # type: ignore[assignment, misc]
+from .inotify import Inotify, Watch
+from .logfile import LogFile, signature_of
+from .relief import Follower, Loop, Relief, Shift
 
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
-_EVENTS = 4096  # bytes of the kernel's queue read at once
-_EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
-_RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
+_JOIN = 1.0  # seconds that a thread which is not known to be stuck has to end
 _SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
 
 
 class NoThreadError(RuntimeError):
     """There is no thread to be had to watch files with."""
-
-
-class Follower(Protocol):
-    """Who is woken when something may have happened to the file at a path."""
-
-    path: str
-    seen: Signature | None  # the file as last looked at; the sweep wakes its follower for any other
-
-    def wake(self) -> None:
-        """Look at the file: something may have happened to it."""
 
 
 class Watcher:
@@ -152,6 +128,7 @@ class Watcher:
         limit = {
             errno.ENOSPC: "raise fs.inotify.max_user_watches",
             errno.EMFILE: "raise fs.inotify.max_user_instances, or the limit of open files",
+            errno.ENOSYS: "it needs Linux and watchdog 7.1",
         }.get(error.errno or 0, "is inotify to be had here?")
         logger.warning(
             "no inotify watch (%s): %s. Files without one are looked at every %d ms instead.",
@@ -162,33 +139,52 @@ class Watcher:
 
 
 class _Observer:
-    """One life of the watcher's threads: watchdog's inotify reader and the sweep."""
+    """One life of the watcher's threads: watchdog's inotify reader, the sweep, and the relief of both."""
 
     def __init__(self) -> None:
-        # Guards _followers, _again and _stopped; the sweep's thread waits on it.
+        # Guards _followers, _again, _later and _stopped; the sweep's thread waits on it.
         self._changed = threading.Condition(threading.Lock())
-        self._followers: dict[Follower, _Watch | None] = {}
+        self._followers: dict[Follower, Watch | None] = {}
         self._again: deque[Follower] = deque()
         self._later: set[Follower] = set()
         self._stopped = False
         # Guards the start: whoever comes meanwhile waits for it.
         self._starting = threading.Lock()
-        self._inotify: InotifyFD | None = None
-        self._sweeper = threading.Thread(target=self._run, name="logstream-sweep", daemon=True)
+        self._started = False
+        self._inotify: Inotify | None = None
+        self._sweep = Loop("logstream-sweep", self._sweep_on)
+        self._relief = Relief()
 
     def start(self, warn: Callable[[OSError], None]) -> None:
-        """Start both threads, unless they run. `warn(error)` is told when there is no inotify to be had.
+        """Start the threads, unless they run. `warn(error)` is told when there is no inotify to be had.
 
         Raises NoThreadError; what has started by then is of use when this is called again, or stopped.
         """
         with self._starting:
+            if self._started:
+                return
             try:
-                if self._inotify is None and InotifyFD is not object and not self._sweeper.is_alive():
-                    self._inotify = _start_inotify(warn)
-                if not self._sweeper.is_alive():
-                    self._sweeper.start()
+                if self._inotify is None:
+                    self._inotify = self._start_inotify(warn)
+                if not self._sweep.thread.is_alive():
+                    self._sweep.thread.start()
+                self._relief.start([self._sweep, *([self._inotify.loop] if self._inotify is not None else [])])
             except RuntimeError as error:
                 raise NoThreadError(str(error)) from None
+            self._started = True
+
+    def _start_inotify(self, warn: Callable[[OSError], None]) -> Inotify | None:
+        try:
+            inotify = Inotify(self._relief.is_relieved)
+        except OSError as error:
+            warn(error)
+            return None
+        try:
+            inotify.start()
+        except RuntimeError:
+            inotify.close()
+            raise
+        return inotify
 
     def add(self, follower: Follower) -> None:
         with self._changed:
@@ -196,9 +192,11 @@ class _Observer:
 
     def watch(self, follower: Follower, file: LogFile) -> None:
         """Have the kernel tell of changes of this file. Raises OSError where it will not."""
-        if self._inotify is None:
+        inotify = self._inotify
+        if inotify is None:
             return
-        watch: _Watch | None = _Watch(follower, self._inotify, file)
+        relief, loop = self._relief, inotify.loop
+        watch: Watch | None = Watch(inotify, file, lambda: relief.wake(loop.shift, follower))
         with self._changed:
             if follower in self._followers:
                 watch, self._followers[follower] = self._followers[follower], watch
@@ -226,27 +224,32 @@ class _Observer:
                 self._later.add(follower)
 
     def stop(self) -> None:
-        """Have both threads end, and the kernel forget all watches."""
+        """Have all threads end, and the kernel forget all watches."""
         with self._changed:
             self._stopped = True
             self._again.clear()  # those who ask last may have left
             self._later.clear()
             self._changed.notify()
+        self._relief.stop()
         if self._inotify is not None:
             self._inotify.stop()
 
     def is_alive(self) -> bool:
-        """Whether a thread of it is still running."""
-        return self._sweeper.is_alive() or (self._inotify is not None and self._inotify.is_alive())
+        """Whether a thread of it is still running, but for those that are stuck."""
+        return self._relief.is_alive() or any(thread.is_alive() for thread in self._threads())
 
     def join(self) -> None:
-        """Wait until both threads have ended."""
-        if self._sweeper.ident is not None:
-            self._sweeper.join()
-        if self._inotify is not None:
-            self._inotify.join()
+        """Wait until all threads have ended that are not stuck."""
+        self._relief.join()
+        for thread in self._threads():
+            if thread.ident is not None:
+                thread.join(_JOIN)
 
-    def _run(self) -> None:
+    def _threads(self) -> list[threading.Thread]:
+        inotify = [self._inotify.loop.thread] if self._inotify is not None else []
+        return [self._sweep.thread, *inotify]
+
+    def _sweep_on(self, shift: Shift) -> None:
         """Look at each file once an interval, a slice at a time; wake between slices those who asked for it."""
         while not self._stopped:
             with self._changed:
@@ -255,115 +258,38 @@ class _Observer:
             slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
             for part in slices:
                 for follower in part:
-                    if (_is_changed(follower) or follower in later) and follower in self._followers:
-                        _wake(follower)
-                self._serve(SWEEP_INTERVAL / len(slices))
-                if self._stopped:
+                    if not self._look(shift, follower, follower in later):
+                        return
+                if not self._serve(shift, SWEEP_INTERVAL / len(slices)):
                     return
 
-    def _serve(self, seconds: float) -> None:
-        """For so long, wake those who have asked for it."""
+    def _look(self, shift: Shift, follower: Follower, must_wake: bool) -> bool:
+        """Look at one file, and wake its follower if it must know. Returns whether the loop is still this shift's."""
+        relief = self._relief
+        if relief.is_troubled and relief.put_off(follower):
+            return True
+        shift.enter(follower)
+        changed = _is_changed(follower)
+        shift.leave()
+        if (changed or must_wake) and follower in self._followers:
+            relief.wake(shift, follower)
+        return not relief.is_relieved(self._sweep, shift)
+
+    def _serve(self, shift: Shift, seconds: float) -> bool:
+        """For so long, wake those who have asked for it. Returns whether the loop is still this shift's."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with self._changed:
                 self._changed.wait_for(lambda: self._again or self._stopped, left)
                 if self._stopped or not self._again:
-                    return
+                    break
                 follower = self._again.popleft()
                 known = follower in self._followers
             if known:
-                _wake(follower)
-
-
-def _start_inotify(warn: Callable[[OSError], None]) -> InotifyFD | None:
-    """watchdog's reader, running; None where there is no inotify. Raises RuntimeError where there is no thread."""
-    try:
-        inotify = _Inotify()
-    except OSError as error:
-        warn(error)
-        return None
-    inotify.name = "logstream-inotify"
-    try:
-        inotify.start()
-    except RuntimeError:
-        inotify.close()
-        raise
-    return inotify
-
-
-class _Changed:
-    """An event as far as watchdog's `handle_event` looks at one, and all that can matter of most of them."""
-
-    __slots__ = ("wd",)
-    is_queue_overflow = is_ignored = False
-
-    def __init__(self, wd: int) -> None:
-        self.wd = wd
-
-
-class _Inotify(InotifyFD):
-    """watchdog's reader of the kernel's queue, on a shorter way from the kernel to who is woken.
-
-    Its own makes an object of five fields of each event, in a buffer of 96 KB: 60 us of a line's 300. A file
-    that was written to several times is looked at once.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._is_reading = False  # or else `close` leaves the descriptors to a thread that may never come to be
-
-    def run(self) -> None:
-        """Read events, and have them handled, until it is stopped."""
-        while self.should_keep_running():
-            events = self._read_event_buffer(_EVENTS)
-            changed: dict[int, None] = {}
-            rare: list[InotifyEvent] = []
-            position = 0
-            while position < len(events):
-                wd, mask, cookie, length = _EVENT.unpack_from(events, position)
-                position += _EVENT.size + length
-                if mask & _RARE:
-                    rare.append(InotifyEvent(WatchDescriptor(wd), Mask(mask), cookie, b""))
-                else:
-                    changed[wd] = None
-            for wd in changed:
-                self.handle_event(_Changed(wd))  # type: ignore[arg-type]
-            for event in rare:
-                self.handle_event(event)
-
-
-class _Watch:
-    """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
-
-    def __init__(self, follower: Follower, inotify: InotifyFD, file: LogFile) -> None:
-        self._follower = follower
-        self._inotify = inotify
-        self._id = CallbackId(id(self))
-        # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
-        # Asked for is only what can matter: reading the file ourselves must not wake us.
-        self._wd = inotify.add_callback(
-            b"/proc/self/fd/%d" % file.fileno(),
-            Mask(
-                InotifyConstants.IN_MODIFY
-                | InotifyConstants.IN_ATTRIB
-                | InotifyConstants.IN_MOVE_SELF
-                | InotifyConstants.IN_DELETE_SELF
-            ),
-            self,
-            self._id,
-        )
-
-    def cancel(self) -> None:
-        self._inotify.remove_callbacks([(self._wd, self._id)])
-
-    def on_event(self, event: InotifyEvent) -> None:
-        _wake(self._follower)
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """The file is gone for good; the sweep finds the next one."""
-
-    def on_queue_overflow(self) -> None:
-        """Events were lost; the sweep finds what they told of."""
+                self._relief.wake(shift, follower)
+                if self._relief.is_relieved(self._sweep, shift):
+                    return False
+        return not self._stopped
 
 
 def _is_changed(follower: Follower) -> bool:
@@ -382,10 +308,3 @@ def _is_changed(follower: Follower) -> bool:
         return False
     follower.seen = signature_of(found) if stat.S_ISREG(found.st_mode) else None
     return follower.seen != seen
-
-
-def _wake(follower: Follower) -> None:
-    try:
-        follower.wake()
-    except Exception:  # the thread that calls serves everyone
-        logger.exception("waking a follower failed")

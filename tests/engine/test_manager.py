@@ -246,10 +246,10 @@ def test_what_is_written_between_the_read_and_the_look_is_not_lost(
 ) -> None:
     """With the sweep alone, text that comes just after a feed has read, and before it looks at the path, arrives."""
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr("logstream.engine.watcher._Inotify", refuse)
+    monkeypatch.setattr("logstream.engine.watcher.Inotify", refuse)
     manager.subscribe("a", "viewer")
     wait_until(lambda: manager.counts()["clients_behind"] == 0)
     look = feed.stat_log

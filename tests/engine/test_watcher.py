@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,17 +52,17 @@ def watcher() -> Iterator[Watcher]:
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave inotify alone with the work."""
-    monkeypatch.setattr(module._Observer, "_run", lambda observer: observer._serve(3600.0))
+    monkeypatch.setattr(module._Observer, "_sweep_on", lambda observer, shift: observer._serve(shift, 3600.0))
 
 
 @pytest.fixture
 def no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine where no inotify instance is to be had."""
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr(module, "_Inotify", refuse)
+    monkeypatch.setattr(module, "Inotify", refuse)
 
 
 def follow(watcher: Watcher, follower: Recorder, file: LogFile | None) -> None:
@@ -95,14 +94,14 @@ def test_a_write_wakes_by_inotify(watcher: Watcher, tmp_path: Path, no_sweep: No
 
 
 def test_each_file_has_one_watch_and_none_has_a_thread(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
-    """A hundred files cost a hundred kernel watches, two threads in all, and wake nobody but their followers."""
+    """A hundred files cost a hundred kernel watches, three threads in all, and wake nobody but their followers."""
     watches, threads = count_watches(), threading.active_count()
     followers = [Recorder(tmp_path / f"{number}.out") for number in range(100)]
     for follower in followers:
         follow(watcher, follower, follower.file)
         follow(watcher, follower, follower.file)
     assert count_watches() == watches + 100
-    assert threading.active_count() == threads + 2
+    assert threading.active_count() == threads + 3
     append(followers[0].path)
     append(str(tmp_path / "unwatched.out"))
     append(followers[99].path)
@@ -122,7 +121,7 @@ def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_p
         watcher.forget(follower)
         woken = follower.woken
         append(follower.path)
-        assert threading.active_count() == threads + 2
+        assert threading.active_count() == threads + 3
         watcher.forget(other)
         watcher.forget(other)
         wait_until(lambda: threading.active_count() == threads)
@@ -242,54 +241,3 @@ def test_a_closed_watcher_follows_nobody(watcher: Watcher, tmp_path: Path) -> No
     watcher.wake_again(follower)
     watcher.forget(follower)
     assert threading.active_count() == threads
-
-
-class Callback:
-    """What watchdog calls back."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def on_event(self, event: object) -> None:
-        self.calls.append("event")
-
-    def on_watch_deleted(self, wd: int) -> None:
-        self.calls.append("deleted")
-
-    def on_queue_overflow(self) -> None:
-        self.calls.append("overflow")
-
-
-def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several changes of a file are one call; a lost event and a file's end are told, and a name is skipped."""
-    inotify = module._Inotify()
-    callbacks = Callback(), Callback()
-    watches = []
-    for number, callback in enumerate(callbacks):
-        (tmp_path / f"{number}").touch()
-        mask = module.Mask(module.InotifyConstants.IN_MODIFY)
-        identity = module.CallbackId(number)
-        watches.append(inotify.add_callback(f"{tmp_path}/{number}".encode(), mask, callback, identity))
-
-    def event(wd: int, mask: int, name: bytes = b"") -> bytes:
-        return struct.pack("iIII", wd, mask, 0, len(name)) + name
-
-    modify, overflow, ignored = 0x2, 0x4000, 0x8000
-    first, second = watches
-    buffers = [
-        event(first, modify) * 3 + event(second, modify, b"name\0\0\0\0") + event(first, modify),
-        event(-1, overflow) + event(second, modify),
-        event(first, modify) + event(first, ignored),
-        event(first, modify),
-    ]
-
-    def read(size: int) -> bytes:
-        if not buffers:
-            inotify.stop()
-            return b""
-        return buffers.pop(0)
-
-    monkeypatch.setattr(inotify, "_read_event_buffer", read)
-    inotify.run()
-    assert callbacks[0].calls == ["event", "overflow", "event", "deleted"]
-    assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all
