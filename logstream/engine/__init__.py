@@ -2,7 +2,8 @@
 
 From a file to who follows it: `logfile` (an open file), `reading` (a place in it), `sharing` (what several read at
 once), `subscription` (one client in one session), `feed` (one session, and who is live), `catchup` (one client, and
-what it is behind with), `watcher` (wakes feeds; `inotify` and `relief` are its parts), `completion` (what is complete), `manager` (who follows what).
+what it is behind with), `watcher` (wakes feeds; `inotify` and `relief` are parts of it), `completion` (what is
+complete), `manager` (who follows what).
 
 The locks, in the order in which they may be taken: whoever holds one takes only those below it, and none that is
 marked as a leaf leads to another. Nothing of ours is held while watchdog is called.
