@@ -29,6 +29,7 @@ from .logfile import LogFile, NotALogError, Signature
 from .meter import Meter
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
+from .sessions import log_path
 from .sharing import Sharing
 from .subscription import Followed, LogEnd, Subscription
 from .watcher import NoThreadError, Watcher
@@ -229,7 +230,7 @@ class LogStreamManager:
         return file
 
     def _path(self, session_name: str) -> str:
-        return os.path.join(self._directory, session_name + self._suffix)
+        return log_path(self._directory, session_name, self._suffix)
 
     def _open(self, session_name: str, wait: bool) -> LogFile | None:
         """The session's file; None if it is to be waited for. Raises ProtocolError."""

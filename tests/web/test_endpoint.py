@@ -223,6 +223,15 @@ def test_every_bad_command_is_answered_and_the_socket_works_on(
     viewer.read_text(session, "still here")
 
 
+def test_a_ping_is_answered_by_a_pong(server: ServerProcess) -> None:
+    """How a page learns that a connection which looks open still is; it is no subscribe, and answered in order."""
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("no such session")
+        viewer.send({"type": "ping"})
+        assert viewer.receive()["type"] == "logs:error"
+        assert viewer.receive() == {"type": "pong"}
+
+
 def test_the_options_of_a_subscribe(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
     """The last lines, cursors, resuming and waiting, by the names on the wire."""
     log.write_text("1\n2\n3\n")
