@@ -5,16 +5,20 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+import gunicorn
 from gunicorn.workers.gthread import ThreadWorker
 
+from ..config import ConfigurationError
 from ..ratelimit import RateLimitedLog
 
+GUNICORN = ">=25.2,<28"  # the versions whose threaded worker calls what is overridden here
 HEADER_TIMEOUT = 10.0  # seconds that a client has to send its request's headers
 
 _LINGER = 1.0  # seconds that a client has to close its end after an answer
@@ -28,6 +32,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._reading: dict[Any, float] = {}  # connections whose request is being read, and when that must be over
         self._shortages = RateLimitedLog(logging.getLogger(__name__))
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """In gunicorn's main process, before there are workers: end it where gunicorn does not fit."""
+        try:
+            check_gunicorn()
+        except ConfigurationError as error:
+            sys.exit(f"logstream: {error}")
+        super().check_config(cfg, log)
 
     def get_thread_pool(self) -> Executor:
         """gunicorn's own would keep as many threads as there ever were connections."""
@@ -77,6 +90,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     conn.sock.shutdown(socket.SHUT_RD)  # wakes the thread that reads
                 except OSError:
                     pass  # it has ended
+
+
+def check_gunicorn() -> None:
+    """Raise ConfigurationError where gunicorn is not one that calls what Worker overrides."""
+    missing = [name for name in vars(Worker) if not name.startswith("_") and not hasattr(ThreadWorker, name)]
+    if missing:
+        raise ConfigurationError(
+            f"gunicorn {gunicorn.__version__} does not fit, since its threaded worker has no {', '.join(missing)}: "
+            f"install gunicorn{GUNICORN}"
+        )
 
 
 def _linger(sock: socket.socket) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import time
+import tomllib
 from pathlib import Path
 
-from logstream.server.worker import HEADER_TIMEOUT
+import gunicorn
+import pytest
 
-from ..serving import Starting, wait_until
+from logstream.server.worker import GUNICORN, HEADER_TIMEOUT
+
+from ..serving import ROOT, Starting, wait_until
 from ..viewer import Viewer
 
 
@@ -98,3 +104,25 @@ def test_clients_that_hold_their_socket_delay_nobody(start: Starting) -> None:
         viewer.read_text("a", "goes on")
     wait_until(lambda: server.threads() == 1)
     assert "WORKER TIMEOUT" not in server.stop()
+
+
+@pytest.mark.parametrize("method", ["murder_pending", "get_thread_pool", "finish_request"])
+@pytest.mark.parametrize(
+    "start",
+    ["import logstream.gunicorn_conf", "import logstream.server.worker as w; w.Worker.check_config(None, None)"],
+)
+def test_a_gunicorn_that_does_not_fit_stops_the_start_with_one_line(start: str, method: str) -> None:
+    """Where gunicorn does not call what the worker overrides, something would be lost without a word."""
+    code = f"from gunicorn.workers.gthread import ThreadWorker\ndel ThreadWorker.{method}\n{start}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("logstream: ")
+    assert method in line
+    assert gunicorn.__version__ in line
+
+
+def test_the_range_of_gunicorns_is_said_once() -> None:
+    """What may be installed is what the operator is told to install."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"gunicorn{GUNICORN}" in project["optional-dependencies"]["server"]
