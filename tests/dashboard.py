@@ -91,6 +91,12 @@ def index() -> str:
     return "the dashboard"
 
 
+@app.post("/upload")
+def upload() -> str:
+    """How many bytes a request has brought."""
+    return str(len(request.get_data()))
+
+
 @app.post("/close")
 def close() -> Response:
     """What an app calls that ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import gunicorn
 import pytest
 
-from logstream.server.worker import GUNICORN, HEADER_TIMEOUT
+from logstream.server.worker import BODY_TIMEOUT, GUNICORN, HEADER_TIMEOUT
 
 from ..serving import ROOT, Starting, wait_until
 from ..viewer import Viewer
@@ -126,3 +127,48 @@ def test_the_range_of_gunicorns_is_said_once() -> None:
     """What may be installed is what the operator is told to install."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"gunicorn{GUNICORN}" in project["optional-dependencies"]["server"]
+
+
+def test_a_slow_body_holds_nothing_for_long(start: Starting) -> None:
+    """Clients that send their request's body byte by byte, or none of it, are dropped, and others are served."""
+    server = start("gunicorn", GUNICORN_CMD_ARGS="--threads 8 --worker-connections 60", LOGSTREAM_TOKEN="correct-horse")
+    server.request("/healthz")
+    threads, descriptors = server.threads(), server.descriptors()
+    form = b"Host: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with contextlib.ExitStack() as stack:
+        held = []
+        for number in range(40):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            path = (b"/login", b"/sessions/a/complete?token=correct-horse", b"/nothing")[number % 3]
+            sock.sendall(b"POST %s HTTP/1.1\r\n%sContent-Length: 100\r\n\r\n" % (path, form))
+            held.append(sock)
+        assert server.request("/healthz")[0] == 200
+        deadline = time.monotonic() + BODY_TIMEOUT + 5
+        while held:
+            assert time.monotonic() < deadline
+            for sock in select.select(held, [], [], 0)[0]:
+                with contextlib.suppress(ConnectionError):
+                    if sock.recv(1000):
+                        continue  # an answer, and the end comes later
+                held.remove(sock)
+            for sock in held[::2]:
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(b"x")
+            time.sleep(0.5)  # the clients' own slowness
+    wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors)
+    assert "Traceback" not in server.stop()
+
+
+def test_a_large_body_may_take_its_time(start: Starting, tmp_path: Path) -> None:
+    """In an app that takes files, an upload that comes on at a moderate pace is not cut."""
+    server = start("gunicorn", app="tests.dashboard")
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.settimeout(5)
+        sock.sendall(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n")
+        begin = time.monotonic()
+        for _ in range(30):
+            sock.sendall(b"x" * 2000)
+            time.sleep((BODY_TIMEOUT + 2) / 30)  # the client's own slowness
+        assert sock.recv(1000).endswith(b"60000")
+        assert time.monotonic() - begin > BODY_TIMEOUT
+    server.stop()

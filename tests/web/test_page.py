@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -193,6 +194,23 @@ def test_logging_in_opens_everything_to_the_browser(guarded: ServerProcess) -> N
     evil = {"Origin": "http://evil.example"}
     assert guarded.fetch("/sessions/a/complete", "POST", headers | evil).status == 403
     assert TOKEN not in guarded.output()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 300000000", 415),
+        ("Content-Type: application/json\r\nContent-Length: 2", 415),
+        ("Content-Length: 100", 415),
+        (f"Content-Type: {FORM['Content-Type']}\r\nContent-Length: 300000000", 413),
+        (f"Content-Type: {FORM['Content-Type']}\r\nTransfer-Encoding: chunked", 411),
+    ],
+)
+def test_only_a_small_form_is_read_of_who_is_not_logged_in(guarded: ServerProcess, headers: str, status: int) -> None:
+    """Anything else is refused by its headers, before a byte of it has come."""
+    with socket.create_connection(("127.0.0.1", guarded.port), 5) as sock:
+        sock.sendall(f"POST /login HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode())
+        assert sock.recv(1000).startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def test_a_token_in_an_address_does_not_stay_there(guarded: ServerProcess) -> None:
