@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from typing import cast
@@ -27,6 +28,8 @@ from ..protocol import ProtocolError
 from .access import WRONG_TOKEN, Refusal
 from .endpoint import Endpoint
 from .raw import raw_response
+
+logger = logging.getLogger(__name__)
 
 NAME = "logstream_page"
 
@@ -90,7 +93,11 @@ def _raw(name: str) -> Response:
         file = _endpoint().manager.open_log(name)
     except ProtocolError as error:
         return Response(f"{error}\n", status=404, mimetype="text/plain")
-    return raw_response(file, name + current_app.config["LOGSTREAM_SUFFIX"])
+    try:
+        return raw_response(file, name + current_app.config["LOGSTREAM_SUFFIX"])
+    except OSError as error:
+        logger.warning("session %r cannot be read: %s", name, error)
+        return Response(f"Session {name!r} cannot be read.\n", status=503, mimetype="text/plain")
 
 
 def _login() -> BaseResponse:

@@ -172,3 +172,22 @@ def test_a_large_body_may_take_its_time(start: Starting, tmp_path: Path) -> None
         assert sock.recv(1000).endswith(b"60000")
         assert time.monotonic() - begin > BODY_TIMEOUT
     server.stop()
+
+
+def test_answers_that_break_off_are_counted_once(start: Starting) -> None:
+    """However many an app does not finish, the worker takes no more connections than it may."""
+    server = start("gunicorn", app="tests.dashboard", GUNICORN_CMD_ARGS="--threads 2 --worker-connections 8")
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            sock.sendall(b"GET /breaks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            while sock.recv(1000):
+                pass
+    wait_until(lambda: server.threads() == 1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        wait_until(lambda: server.threads() == 1 + 8)
+        late = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert not select.select([late], [], [], 1)[0]
+    server.stop()
