@@ -8,6 +8,7 @@ import struct
 
 from flask import Response, request
 
+from .connection import milliseconds
 from .upgrade import find_socket
 
 # Bytes that may wait in the kernel. A blocked thread is not told that its client takes something before half of them
@@ -27,7 +28,8 @@ def limit_stall(response: Response, seconds: float) -> Response:
 
 def _limit(sock: socket.socket, seconds: float, unsent: int) -> None:
     """Set the kernel's own timeout, of each call that blocks, and how much may wait there; 0 for as it was."""
-    timeout = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+    whole, thousandths = divmod(milliseconds(seconds), 1000)
+    timeout = struct.pack("ll", whole, thousandths * 1000)
     with contextlib.suppress(OSError):  # it is gone
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
     with contextlib.suppress(OSError):  # not TCP, or gone
