@@ -1,6 +1,7 @@
 """A dashboard that has logstream mounted beside routes of its own; its users say who they are in a header."""
 
 import threading
+from collections.abc import Iterator
 
 from flask import Flask, Response, g, request
 from flask_sock import Sock
@@ -89,6 +90,23 @@ def options() -> str:
 def index() -> str:
     """A route of the dashboard's own."""
     return "the dashboard"
+
+
+@app.post("/upload")
+def upload() -> str:
+    """How many bytes a request has brought."""
+    return str(len(request.get_data()))
+
+
+@app.get("/breaks")
+def breaks() -> Response:
+    """An answer that is not finished."""
+
+    def body() -> Iterator[bytes]:
+        yield b"begin"
+        raise RuntimeError("a bug in the dashboard")
+
+    return Response(body())
 
 
 @app.post("/close")

@@ -59,7 +59,7 @@ class ServerProcess:
                 stdout=output,
                 stderr=output,
             )
-        self.port = int(self._said(r"(?:Listening at: |Running on )http://127\.0\.0\.1:(\d+)"))
+        self.port = int(self._said(r"(?:Listening at: |Running on )http://[\d.]+:(\d+)"))
         self.pid = int(self._said(r"Booting worker with pid: (\d+)")) if kind == "gunicorn" else self.process.pid
 
     def output(self) -> str:

@@ -9,6 +9,7 @@ from flask import Flask, Response, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..protocol import ProtocolError, check_session_name
+from ..web.endpoint import Endpoint
 from ..web.extension import LogStream
 from ..web.page import NAME as PAGE
 from .log import set_up_logging
@@ -27,6 +28,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         if request.blueprint == PAGE:
             return None  # which asks for a token by a form
         return logs.check_access(monitoring=request.endpoint == "healthz")
+
+    endpoint: Endpoint = app.extensions["logstream"]
+    app.after_request(endpoint.limit_stall)
 
     @app.post("/sessions/<name>/complete")
     def complete(name: str) -> Response:

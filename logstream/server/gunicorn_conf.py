@@ -8,8 +8,10 @@ from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_addres
 from ..web.metrics import forget_process, prepare_sharing
 from .malloc import set_up_malloc
 from .shutdown import close_on_stop, close_websockets, find_endpoint
+from .worker import check_gunicorn
 
 try:
+    check_gunicorn()
     bind = bind_address()
     _settings = Settings.load({})
 except ConfigurationError as error:

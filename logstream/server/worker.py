@@ -5,17 +5,23 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
+import gunicorn
 from gunicorn.workers.gthread import ThreadWorker
 
+from ..config import ConfigurationError
 from ..ratelimit import RateLimitedLog
 
+GUNICORN = ">=25.2,<28"  # the versions whose threaded worker calls what is overridden here
 HEADER_TIMEOUT = 10.0  # seconds that a client has to send its request's headers
+BODY_TIMEOUT = 10.0  # seconds that it may keep us waiting for the body, and as many more as it has earned since:
+_BODY_RATE = 1024  # bytes that earn a second
 
 _LINGER = 1.0  # seconds that a client has to close its end after an answer
 _PAUSE = 0.05  # seconds without accepting, where there is no descriptor left to accept with
@@ -28,6 +34,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._reading: dict[Any, float] = {}  # connections whose request is being read, and when that must be over
         self._shortages = RateLimitedLog(logging.getLogger(__name__))
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """In gunicorn's main process, before there are workers: end it where gunicorn does not fit."""
+        try:
+            check_gunicorn()
+        except ConfigurationError as error:
+            sys.exit(f"logstream: {error}")
+        super().check_config(cfg, log)
 
     def get_thread_pool(self) -> Executor:
         """gunicorn's own would keep as many threads as there ever were connections."""
@@ -51,6 +66,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             goes_on = super().handle(conn)
         finally:
             self._reading.pop(conn, None)
+            _forget_body(conn)
         if not goes_on:
             _linger(conn.sock)  # gunicorn would do so on the thread that everyone depends on
         return goes_on
@@ -65,7 +81,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer a request that has been read."""
         self._reading.pop(conn, None)
-        return super().handle_request(req, conn)
+        self._limit_body(conn)
+        try:
+            return super().handle_request(req, conn)
+        except BlockingIOError:  # a limit of the app's; gunicorn would print a traceback
+            raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing of its answer") from None
+
+    def _limit_body(self, conn: Any) -> None:
+        """Have a connection end whose client keeps us waiting for a request's body."""
+        unreader = conn.parser.unreader
+        receive = unreader.chunk
+        left = BODY_TIMEOUT
+
+        def chunk(*args: Any) -> bytes:
+            nonlocal left
+            begin = time.monotonic()
+            self._reading[conn] = begin + left
+            try:
+                data: bytes = receive(*args)
+            finally:
+                self._reading.pop(conn, None)
+            left = min(BODY_TIMEOUT, left - (time.monotonic() - begin) + len(data) / _BODY_RATE)
+            return data
+
+        unreader.chunk = chunk  # what reads from the socket, for the app and for gunicorn alike
 
     def murder_pending(self) -> None:
         """Once a second: end what clients have begun and do not go on with."""
@@ -77,6 +116,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                     conn.sock.shutdown(socket.SHUT_RD)  # wakes the thread that reads
                 except OSError:
                     pass  # it has ended
+
+
+def check_gunicorn() -> None:
+    """Raise ConfigurationError where gunicorn is not one that calls what Worker overrides."""
+    missing = [name for name in vars(Worker) if not name.startswith("_") and not hasattr(ThreadWorker, name)]
+    if missing:
+        raise ConfigurationError(
+            f"gunicorn {gunicorn.__version__} does not fit, since its threaded worker has no {', '.join(missing)}: "
+            f"install gunicorn{GUNICORN}"
+        )
+
+
+def _forget_body(conn: Any) -> None:
+    """Read the next request's headers without the limit of this one's body."""
+    unreader = getattr(conn.parser, "unreader", None)
+    if unreader is not None:
+        vars(unreader).pop("chunk", None)
 
 
 def _linger(sock: socket.socket) -> None:

@@ -39,6 +39,8 @@ class Connection:
             # Or the second small frame of a burst waits for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+            # Or what the kernel takes for a client whose machine is gone counts as taken for a quarter of an hour.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds(stall_timeout))
         # Serialises every byte that goes out, and guards _remainder and both counts. The one lock that is held while
         # blocking, so what must not block only tries it.
         self._send_lock = threading.Lock()
@@ -198,4 +200,9 @@ def wait_ready(sock: socket.socket, event: int, seconds: float) -> bool:
     """Whether a socket gets ready, or fails, within a time."""
     poll = select.poll()
     poll.register(sock, event)
-    return bool(poll.poll(seconds * 1000))
+    return bool(poll.poll(milliseconds(seconds)))
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as the kernel takes it, which knows none longer than 24 days."""
+    return int(min(seconds * 1000, 2**31 - 1))

@@ -24,6 +24,7 @@ from .access import Access, Refusal
 from .commands import Commands
 from .connection import Connection
 from .metrics import Metrics
+from .stalls import limit_stall
 from .upgrade import WebSockets, find_socket, read, wsgi_response
 
 if TYPE_CHECKING:
@@ -110,6 +111,10 @@ class Endpoint:
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
+
+    def limit_stall(self, response: Response) -> Response:
+        """After the current request: an answer that nobody reads ends as a WebSocket does."""
+        return limit_stall(response, self._settings.stall_timeout)
 
     def allows(self, session_name: str) -> bool:
         """Whether the client of the current request may see a session; not where the hook fails."""

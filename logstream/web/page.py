@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from typing import cast
@@ -28,9 +29,12 @@ from .access import WRONG_TOKEN, Refusal
 from .endpoint import Endpoint
 from .raw import raw_response
 
+logger = logging.getLogger(__name__)
+
 NAME = "logstream_page"
 
 _COOKIE_AGE = 30 * 24 * 3600  # seconds that a browser need not be shown the token again
+_MAX_FORM = 16 * 1024  # bytes of a form with a token
 _PAGES = ("index", "session")  # for people, who are asked for a token where one is missing
 _LOCAL = re.compile(r"/(?![/\\])[!-~]*")  # what a browser cannot take for the address of another server
 _HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
@@ -41,6 +45,7 @@ def create_page() -> Blueprint:
     page = Blueprint(NAME, __name__, static_folder="static", template_folder="templates")
     page.before_request(_check_access)
     page.after_request(_secure)
+    page.after_request(lambda response: _endpoint().limit_stall(response))
     page.context_processor(lambda: {"logged_in": _endpoint().access.has_cookie(request)})
     page.get("/", endpoint="index")(_index)
     page.get("/sessions", endpoint="sessions")(_sessions)
@@ -88,18 +93,33 @@ def _raw(name: str) -> Response:
         file = _endpoint().manager.open_log(name)
     except ProtocolError as error:
         return Response(f"{error}\n", status=404, mimetype="text/plain")
-    return raw_response(file, name + current_app.config["LOGSTREAM_SUFFIX"])
+    try:
+        return raw_response(file, name + current_app.config["LOGSTREAM_SUFFIX"])
+    except OSError as error:
+        logger.warning("session %r cannot be read: %s", name, error)
+        return Response(f"Session {name!r} cannot be read.\n", status=503, mimetype="text/plain")
 
 
 def _login() -> BaseResponse:
     endpoint = _endpoint()
     if endpoint.access.cookie is None:
         abort(404)  # there is no token
+    _check_form()
     wanted = request.form.get("next", "")
     target = wanted if _LOCAL.fullmatch(wanted) else url_for(".index")
     if not endpoint.access.is_token(request.form.get("token", "")):
         return _ask_for_token(endpoint.refuse(WRONG_TOKEN), target, wrong=True)
     return _remember(redirect(target, 303))
+
+
+def _check_form() -> None:
+    """Refuse a request by its headers alone where its body is none that the form makes: it comes from a stranger."""
+    if request.mimetype != "application/x-www-form-urlencoded":
+        abort(415)
+    if request.content_length is None:
+        abort(411)
+    if request.content_length > _MAX_FORM:
+        abort(413)
 
 
 def _logout() -> BaseResponse:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import os
-from typing import TYPE_CHECKING
+import errno
+import logging
+from typing import IO, cast
 
-from flask import Response, request, send_file
+from flask import Response, request
+from werkzeug.utils import send_file
+from werkzeug.wsgi import FileWrapper
 
 from ..engine.logfile import LogFile, signature_of
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+logger = logging.getLogger(__name__)
 
 _BLOCK = 256 * 1024  # bytes that are read at once
 
@@ -19,11 +20,13 @@ _BLOCK = 256 * 1024  # bytes that are read at once
 def raw_response(file: LogFile, name: str) -> Response:
     """The log as it is now, or the range of it that the current request asks for, under a file's name.
 
-    The file is read while the response goes out.
+    The file is read while the response goes out. Raises OSError, or the HTTP error for a range that cannot be had.
     """
     state = file.state()
-    content = io.BufferedReader(_Snapshot(file, state.st_size), _BLOCK)
-    response = send_file(content, mimetype="text/plain", download_name=name)
+    content = cast(IO[bytes], _Snapshot(file, state.st_size))
+    response = send_file(content, {}, "text/plain", download_name=name, conditional=False, response_class=Response)
+    response = cast(Response, response)
+    response.response = FileWrapper(content, _BLOCK)  # gunicorn's own reads up to a range from the beginning
     response.content_length = state.st_size
     response.last_modified = state.st_mtime  # type: ignore[assignment]  # seconds are taken too
     response.set_etag("-".join(f"{part:x}" for part in signature_of(state)))
@@ -31,34 +34,38 @@ def raw_response(file: LogFile, name: str) -> Response:
     return response
 
 
-class _Snapshot(io.RawIOBase):
-    """The bytes that a log has now: what is appended meanwhile is not part of the answer, whose length is said."""
+class _Snapshot:
+    """The bytes that a log has now, as a file: what is appended meanwhile is no part of an answer whose length is said.
+
+    A read that cannot give what was said raises ConnectionResetError, so that the answer is cut off.
+    """
 
     def __init__(self, file: LogFile, size: int) -> None:
-        self._file: LogFile | None = file
+        self._file = file
         self._size = size
         self._position = 0
 
-    def readable(self) -> bool:
-        return True
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes from the position; none at the end."""
+        wanted = max(0, min(size, self._size - self._position))
+        try:
+            data = self._file.read(self._position, wanted)
+        except OSError as error:
+            logger.warning("a log that is downloaded cannot be read: %s", error)
+            raise ConnectionResetError(errno.ECONNRESET, "the log cannot be read") from None
+        if wanted and not data:
+            raise ConnectionResetError(errno.ECONNRESET, "the log was truncated")
+        self._position += len(data)
+        return data
 
     def seekable(self) -> bool:
+        """Whether `seek` may be called."""
         return True
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = start + offset
+    def seek(self, offset: int) -> None:
+        """Go to an offset."""
+        self._position = offset
+
+    def tell(self) -> int:
+        """The position."""
         return self._position
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        if self._file is None:
-            raise ValueError("read of closed file")
-        view = memoryview(buffer)
-        data = self._file.read(self._position, max(0, min(len(view), self._size - self._position)))
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._file = None
-        super().close()

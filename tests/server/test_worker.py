@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
+import subprocess
+import sys
 import time
+import tomllib
 from pathlib import Path
 
-from logstream.server.worker import HEADER_TIMEOUT
+import gunicorn
+import pytest
 
-from ..serving import Starting, wait_until
+from logstream.server.worker import BODY_TIMEOUT, GUNICORN, HEADER_TIMEOUT
+
+from ..serving import ROOT, Starting, wait_until
 from ..viewer import Viewer
 
 
@@ -98,3 +105,89 @@ def test_clients_that_hold_their_socket_delay_nobody(start: Starting) -> None:
         viewer.read_text("a", "goes on")
     wait_until(lambda: server.threads() == 1)
     assert "WORKER TIMEOUT" not in server.stop()
+
+
+@pytest.mark.parametrize("method", ["murder_pending", "get_thread_pool", "finish_request"])
+@pytest.mark.parametrize(
+    "start",
+    ["import logstream.gunicorn_conf", "import logstream.server.worker as w; w.Worker.check_config(None, None)"],
+)
+def test_a_gunicorn_that_does_not_fit_stops_the_start_with_one_line(start: str, method: str) -> None:
+    """Where gunicorn does not call what the worker overrides, something would be lost without a word."""
+    code = f"from gunicorn.workers.gthread import ThreadWorker\ndel ThreadWorker.{method}\n{start}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("logstream: ")
+    assert method in line
+    assert gunicorn.__version__ in line
+
+
+def test_the_range_of_gunicorns_is_said_once() -> None:
+    """What may be installed is what the operator is told to install."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"gunicorn{GUNICORN}" in project["optional-dependencies"]["server"]
+
+
+def test_a_slow_body_holds_nothing_for_long(start: Starting) -> None:
+    """Clients that send their request's body byte by byte, or none of it, are dropped, and others are served."""
+    server = start("gunicorn", GUNICORN_CMD_ARGS="--threads 8 --worker-connections 60", LOGSTREAM_TOKEN="correct-horse")
+    server.request("/healthz")
+    threads, descriptors = server.threads(), server.descriptors()
+    form = b"Host: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with contextlib.ExitStack() as stack:
+        held = []
+        for number in range(40):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            path = (b"/login", b"/sessions/a/complete?token=correct-horse", b"/nothing")[number % 3]
+            sock.sendall(b"POST %s HTTP/1.1\r\n%sContent-Length: 100\r\n\r\n" % (path, form))
+            held.append(sock)
+        assert server.request("/healthz")[0] == 200
+        deadline = time.monotonic() + BODY_TIMEOUT + 5
+        while held:
+            assert time.monotonic() < deadline
+            for sock in select.select(held, [], [], 0)[0]:
+                with contextlib.suppress(ConnectionError):
+                    if sock.recv(1000):
+                        continue  # an answer, and the end comes later
+                held.remove(sock)
+            for sock in held[::2]:
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(b"x")
+            time.sleep(0.5)  # the clients' own slowness
+    wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors)
+    assert "Traceback" not in server.stop()
+
+
+def test_a_large_body_may_take_its_time(start: Starting, tmp_path: Path) -> None:
+    """In an app that takes files, an upload that comes on at a moderate pace is not cut."""
+    server = start("gunicorn", app="tests.dashboard")
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.settimeout(5)
+        sock.sendall(b"POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n")
+        begin = time.monotonic()
+        for _ in range(30):
+            sock.sendall(b"x" * 2000)
+            time.sleep((BODY_TIMEOUT + 2) / 30)  # the client's own slowness
+        assert sock.recv(1000).endswith(b"60000")
+        assert time.monotonic() - begin > BODY_TIMEOUT
+    server.stop()
+
+
+def test_answers_that_break_off_are_counted_once(start: Starting) -> None:
+    """However many an app does not finish, the worker takes no more connections than it may."""
+    server = start("gunicorn", app="tests.dashboard", GUNICORN_CMD_ARGS="--threads 2 --worker-connections 8")
+    for _ in range(10):
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            sock.sendall(b"GET /breaks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            while sock.recv(1000):
+                pass
+    wait_until(lambda: server.threads() == 1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        wait_until(lambda: server.threads() == 1 + 8)
+        late = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert not select.select([late], [], [], 1)[0]
+    server.stop()

@@ -203,3 +203,14 @@ def test_finish_lets_the_client_read_the_last_bytes(pair: tuple[Connection, sock
     client.close()
     finish.join(5)
     assert not finish.is_alive()
+
+
+def test_a_timeout_may_be_as_long_as_one_likes(pair: tuple[Connection, socket.socket]) -> None:
+    """Whoever wants none sets one of a century."""
+    patient = Connection(pair[0].sock, 1e10)
+    sender = threading.Thread(target=patient.send_bytes, args=(text_frame(b"x" * 1_000_000),))
+    sender.start()
+    received = 0
+    while received < 1_000_000:
+        received += len(pair[1].recv(65536))
+    sender.join()

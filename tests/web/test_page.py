@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -14,7 +15,7 @@ from flask import Flask
 
 from logstream import LogStream, create_app
 
-from ..serving import Answer, ServerProcess, Starting, wait_until
+from ..serving import Answer, ServerProcess, Starting
 from ..viewer import Viewer
 
 TOKEN = "correct-horse"
@@ -73,89 +74,6 @@ def test_sessions_are_listed_newest_first(server: ServerProcess) -> None:
     assert listed[0] == {"name": "list-new", "size": 8, "changed": 3000, "complete": False}
 
 
-def test_the_whole_log_is_served_as_it_is(server: ServerProcess) -> None:
-    """Byte for byte, also what is not UTF-8, as plain text under the file's name."""
-    content = b"<b>\x1b[31mred\xff\x00\n" * 100_000
-    server.log("whole").write_bytes(content)
-    answer = server.fetch("/sessions/whole/raw")
-    assert answer.body == content
-    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert "whole.out" in answer.headers["Content-Disposition"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "status", "first", "last"),
-    [
-        ("bytes=0-9", 206, 0, 10),
-        ("bytes=500000-", 206, 500_000, 600_000),
-        ("bytes=-7", 206, 599_993, 600_000),
-        ("bytes=599999-700000", 206, 599_999, 600_000),
-        ("bytes=600000-", 416, 0, 0),
-        ("lines=1-2", 416, 0, 0),
-    ],
-)
-def test_ranges_of_a_log(server: ServerProcess, asked: str, status: int, first: int, last: int) -> None:
-    """Any part can be had, such as what a download that broke off still lacks."""
-    content = b"".join(b"%05d\n" % number for number in range(100_000))
-    server.log("ranges").write_bytes(content)
-    answer = server.fetch("/sessions/ranges/raw", headers={"Range": asked})
-    assert answer.status == status
-    if status == 206:
-        assert answer.body == content[first:last]
-        assert answer.headers["Content-Range"] == f"bytes {first}-{last - 1}/600000"
-
-
-def test_a_log_that_grows_is_as_long_as_was_said(server: ServerProcess) -> None:
-    """What is appended while a log goes out is not part of the answer, and changes its tag."""
-    path = server.log("growing")
-    path.write_bytes(b"x" * 1000)
-    answer = server.fetch("/sessions/growing/raw", "HEAD")
-    with path.open("ab") as file:
-        file.write(b"y" * 1000)
-    later = server.fetch("/sessions/growing/raw", headers={"If-None-Match": answer.headers["ETag"]})
-    assert (later.status, len(later.body)) == (200, 2000)
-    assert server.fetch("/sessions/growing/raw", headers={"If-None-Match": later.headers["ETag"]}).status == 304
-    stale = {"If-Range": answer.headers["ETag"], "Range": "bytes=500-"}
-    assert server.fetch("/sessions/growing/raw", headers=stale).status == 200
-
-
-def test_a_snapshot_ends_where_the_log_did(tmp_path: Path) -> None:
-    """A writer that is faster than the reader does not make an answer longer than was said."""
-    app = create_app({"LOGSTREAM_DIRECTORY": tmp_path})
-    path = tmp_path / "busy.out"
-    path.write_bytes(b"x" * 1_000_000)
-    with app.test_client() as client:
-        response = client.get("/sessions/busy/raw", base_url="http://localhost")
-        with path.open("ab") as file:
-            file.write(b"y" * 1_000_000)
-        assert response.content_length == 1_000_000
-        assert response.data == b"x" * 1_000_000
-        response.close()
-
-
-def test_only_regular_logs_are_served(server: ServerProcess, tmp_path: Path) -> None:
-    """No link, pipe or directory, no name that leads elsewhere, and no path in what is said."""
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
-    server.log("link").symlink_to(secret)
-    os.mkfifo(server.log("pipe"))
-    server.log("directory").mkdir()
-    for name in ("link", "pipe", "directory", "missing", "..", "%2e%2e%2fsecret", "a%00b", "x" * 300):
-        answer = server.fetch(f"/sessions/{name}/raw")
-        assert answer.status == 404, name
-        assert str(tmp_path).encode() not in answer.body
-
-
-def test_reading_a_log_leaves_nothing_open(server: ServerProcess) -> None:
-    """Each answer closes its file, also one that is not wanted whole."""
-    server.log("closing").write_bytes(b"x" * 1_000_000)
-    before = server.descriptors()
-    for number in range(20):
-        headers = {"Range": "bytes=5-9"} if number % 2 else {}
-        server.fetch("/sessions/closing/raw", "HEAD" if number % 3 else "GET", headers)
-    wait_until(lambda: server.descriptors() <= before)
-
-
 def test_people_without_the_token_get_a_form(guarded: ServerProcess) -> None:
     """A page answers 401 with a form that leads back to it; all else answers 401 in a word."""
     answer = guarded.fetch("/sessions/a%20b")
@@ -193,6 +111,23 @@ def test_logging_in_opens_everything_to_the_browser(guarded: ServerProcess) -> N
     evil = {"Origin": "http://evil.example"}
     assert guarded.fetch("/sessions/a/complete", "POST", headers | evil).status == 403
     assert TOKEN not in guarded.output()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 300000000", 415),
+        ("Content-Type: application/json\r\nContent-Length: 2", 415),
+        ("Content-Length: 100", 415),
+        (f"Content-Type: {FORM['Content-Type']}\r\nContent-Length: 300000000", 413),
+        (f"Content-Type: {FORM['Content-Type']}\r\nTransfer-Encoding: chunked", 411),
+    ],
+)
+def test_only_a_small_form_is_read_of_who_is_not_logged_in(guarded: ServerProcess, headers: str, status: int) -> None:
+    """Anything else is refused by its headers, before a byte of it has come."""
+    with socket.create_connection(("127.0.0.1", guarded.port), 5) as sock:
+        sock.sendall(f"POST /login HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode())
+        assert sock.recv(1000).startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def test_a_token_in_an_address_does_not_stay_there(guarded: ServerProcess) -> None:

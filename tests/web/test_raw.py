@@ -1,0 +1,219 @@
+"""Tests of whole logs over HTTP: real downloads, from real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from logstream import create_app
+
+from ..serving import ServerProcess, Starting, wait_until
+
+
+def ask(server: ServerProcess, name: str, *, times: int = 1, receive_buffer: int | None = None) -> socket.socket:
+    """Ask for a log, as often as is said, on one connection, and read nothing of it yet."""
+    sock = socket.socket()
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.settimeout(10)
+    sock.connect(("127.0.0.1", server.port))
+    request = f"GET /sessions/{name}/raw HTTP/1.1\r\nHost: localhost\r\n"
+    sock.sendall((f"{request}\r\n" * (times - 1) + f"{request}Connection: close\r\n\r\n").encode())
+    return sock
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """What is left of an answer, up to the end of the stream."""
+    data = bytearray()
+    while piece := sock.recv(1 << 20):
+        data += piece
+    return bytes(data)
+
+
+def test_the_whole_log_is_served_as_it_is(server: ServerProcess) -> None:
+    """Byte for byte, also what is not UTF-8, as plain text under the file's name."""
+    content = b"<b>\x1b[31mred\xff\x00\n" * 100_000
+    server.log("whole").write_bytes(content)
+    answer = server.fetch("/sessions/whole/raw")
+    assert answer.body == content
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "whole.out" in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "first", "last"),
+    [
+        ("bytes=0-9", 206, 0, 10),
+        ("bytes=500000-", 206, 500_000, 600_000),
+        ("bytes=-7", 206, 599_993, 600_000),
+        ("bytes=599999-700000", 206, 599_999, 600_000),
+        ("bytes=600000-", 416, 0, 0),
+        ("lines=1-2", 416, 0, 0),
+    ],
+)
+def test_ranges_of_a_log(server: ServerProcess, asked: str, status: int, first: int, last: int) -> None:
+    """Any part can be had, such as what a download that broke off still lacks."""
+    content = b"".join(b"%05d\n" % number for number in range(100_000))
+    server.log("ranges").write_bytes(content)
+    answer = server.fetch("/sessions/ranges/raw", headers={"Range": asked})
+    assert answer.status == status
+    if status == 206:
+        assert answer.body == content[first:last]
+        assert answer.headers["Content-Range"] == f"bytes {first}-{last - 1}/600000"
+
+
+def test_a_log_that_grows_is_as_long_as_was_said(server: ServerProcess) -> None:
+    """What is appended while a log goes out is not part of the answer, and changes its tag."""
+    path = server.log("growing")
+    path.write_bytes(b"x" * 1000)
+    answer = server.fetch("/sessions/growing/raw", "HEAD")
+    with path.open("ab") as file:
+        file.write(b"y" * 1000)
+    later = server.fetch("/sessions/growing/raw", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (later.status, len(later.body)) == (200, 2000)
+    assert server.fetch("/sessions/growing/raw", headers={"If-None-Match": later.headers["ETag"]}).status == 304
+    stale = {"If-Range": answer.headers["ETag"], "Range": "bytes=500-"}
+    assert server.fetch("/sessions/growing/raw", headers=stale).status == 200
+
+
+def test_a_snapshot_ends_where_the_log_did(tmp_path: Path) -> None:
+    """A writer that is faster than the reader does not make an answer longer than was said."""
+    app = create_app({"LOGSTREAM_DIRECTORY": tmp_path})
+    path = tmp_path / "busy.out"
+    path.write_bytes(b"x" * 1_000_000)
+    with app.test_client() as client:
+        response = client.get("/sessions/busy/raw", base_url="http://localhost")
+        with path.open("ab") as file:
+            file.write(b"y" * 1_000_000)
+        assert response.content_length == 1_000_000
+        assert response.data == b"x" * 1_000_000
+        response.close()
+
+
+def test_only_regular_logs_are_served(server: ServerProcess, tmp_path: Path) -> None:
+    """No link, pipe or directory, no name that leads elsewhere, and no path in what is said."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    server.log("link").symlink_to(secret)
+    os.mkfifo(server.log("pipe"))
+    server.log("directory").mkdir()
+    for name in ("link", "pipe", "directory", "missing", "..", "%2e%2e%2fsecret", "a%00b", "x" * 300):
+        answer = server.fetch(f"/sessions/{name}/raw")
+        assert answer.status == 404, name
+        assert str(tmp_path).encode() not in answer.body
+
+
+def test_reading_a_log_leaves_nothing_open(server: ServerProcess) -> None:
+    """Each answer closes its file, also one that is not wanted whole."""
+    server.log("closing").write_bytes(b"x" * 1_000_000)
+    before = server.descriptors()
+    for number in range(20):
+        headers = {"Range": "bytes=5-9"} if number % 2 else {}
+        server.fetch("/sessions/closing/raw", "HEAD" if number % 3 else "GET", headers)
+    wait_until(lambda: server.descriptors() <= before)
+
+
+@pytest.mark.parametrize("kind", ["gunicorn", "flask"])
+def test_a_download_that_nobody_reads_ends(start: Starting, kind: str) -> None:
+    """Whoever takes nothing for the stall timeout holds no thread and no descriptor any longer."""
+    server = start(kind, LOGSTREAM_STALL_TIMEOUT="1")
+    server.log("large").write_bytes(b"x" * 50_000_000)
+    server.request("/healthz")
+    threads, descriptors = server.threads(), server.descriptors()
+    with ask(server, "large", receive_buffer=4096) as first, ask(server, "large", receive_buffer=4096) as second:
+        for sock in (first, second):
+            assert sock.recv(12) == b"HTTP/1.1 200"
+        wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors)
+    output = server.stop()
+    assert kind == "flask" or "Traceback" not in output
+
+
+@pytest.mark.parametrize("path", ["/static/terminal.js", "/healthz", "/nothing"])
+def test_small_answers_that_nobody_reads_end(start: Starting, path: str) -> None:
+    """Whoever asks for more and more, and reads none of it, holds no thread either."""
+    server = start("gunicorn", LOGSTREAM_STALL_TIMEOUT="1")
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", server.port))
+        sock.settimeout(5)
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            for _ in range(100_000):
+                sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        wait_until(lambda: server.threads() == 1)
+    assert "Traceback" not in server.stop()
+
+
+def test_a_slow_download_does_not_end(start: Starting) -> None:
+    """It may take far longer than the stall timeout, as long as something is taken."""
+    server = start("gunicorn", LOGSTREAM_STALL_TIMEOUT="1")
+    server.log("large").write_bytes(b"x" * 10_000_000)
+    with ask(server, "large", receive_buffer=4096) as sock:
+        begin = time.monotonic()
+        answer = bytearray()
+        while time.monotonic() - begin < 3:
+            answer += sock.recv(4096)
+            time.sleep(0.02)  # the client's own slowness
+        answer += read_all(sock)
+    assert answer.endswith(b"\r\n\r\n" + b"x" * 10_000_000)
+    server.stop()
+
+
+def cpu(server: ServerProcess) -> float:
+    """Seconds of CPU that a server has used."""
+    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_range_costs_what_it_holds(server: ServerProcess) -> None:
+    """The last bytes of a log of 4 GiB are there at once, and nothing before them is read."""
+    path = server.log("enormous")
+    path.touch()
+    os.truncate(path, 4 << 30)  # a hole
+    with path.open("ab") as file:
+        file.write(b"last\n")
+    server.request("/healthz")
+    before = cpu(server)
+    for number in range(20):
+        headers = {"Range": ("bytes=-5", f"bytes={4 << 30}-", f"bytes={(4 << 30) + 1}-{(4 << 30) + 2}")[number % 3]}
+        answer = server.fetch("/sessions/enormous/raw", headers=headers)
+        assert (answer.status, answer.body) == (206, b"as" if number % 3 == 2 else b"last\n")
+    assert cpu(server) - before < 0.5
+    path.unlink()
+
+
+def test_a_range_that_cannot_be_had_leaves_nothing_open(server: ServerProcess) -> None:
+    """A refusal closes the log as an answer does."""
+    server.log("closing").write_bytes(b"x" * 1000)
+    before = server.descriptors()
+    for _ in range(20):
+        assert server.fetch("/sessions/closing/raw", headers={"Range": "bytes=2000-"}).status == 416
+    wait_until(lambda: server.descriptors() <= before)
+
+
+def test_a_log_that_shrinks_meanwhile_is_no_whole_answer(server: ServerProcess) -> None:
+    """Where fewer bytes can be read than were said, the connection ends, so that the client knows."""
+    path = server.log("shrinking")
+    path.write_bytes(b"x" * 50_000_000)
+    with ask(server, "shrinking", times=2, receive_buffer=4096) as sock:
+        head = sock.recv(1000)
+        assert b"Content-Length: 50000000" in head
+        os.truncate(path, 1000)
+        rest = read_all(sock)
+        assert len(rest) < 50_000_000
+        assert b"HTTP/1.1" not in rest
+    with ask(server, "shrinking") as sock:
+        assert read_all(sock).endswith(b"\r\n\r\n" + b"x" * 1000)
+
+
+def test_a_download_has_the_logs_name(server: ServerProcess) -> None:
+    """Whatever script it is in."""
+    server.log("größer 日本").write_text("text")
+    answer = server.fetch(f"/sessions/{quote('größer 日本')}/raw")
+    assert answer.body == b"text"
+    assert f"filename*=UTF-8''{quote('größer 日本.out')}" in answer.headers["Content-Disposition"]
