@@ -17,7 +17,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import ProtocolError as WebSocketProtocolError
 
-from .. import tmux
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
 from ..protocol import ProtocolError, Subscribe, accept_deflate, error_message, parse_command
@@ -71,10 +70,14 @@ class Endpoint:
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
-        if name == "off" or (name == "auto" and not tmux.is_installed()):
+        if name == "off":
             return None
         watcher = TmuxWatcher(
-            None if name == "auto" else name, self.manager.followed_sessions, self.manager.notify_session_completed
+            None if name == "auto" else name,
+            self.manager.followed_sessions,
+            self.manager.notify_session_completed,
+            self._settings.directory,
+            self._settings.suffix,
         )
         self.manager.on_close(watcher.close)
         return watcher
@@ -168,6 +171,8 @@ class Endpoint:
         subscribes = TokenBucket(self._settings.max_subscribes, 60.0)
 
         def carry_out() -> None:
+            if self._tmux is not None:
+                self._tmux.retry()
             while ws.input_buffer:
                 self._execute(connection, ws.input_buffer.pop(0), subscribes)
 
