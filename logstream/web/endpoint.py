@@ -15,7 +15,6 @@ from simple_websocket import Server
 from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
-from .. import tmux
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
 from ..ratelimit import RateLimitedLog
@@ -66,10 +65,14 @@ class Endpoint:
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
-        if name == "off" or (name == "auto" and not tmux.is_installed()):
+        if name == "off":
             return None
         watcher = TmuxWatcher(
-            None if name == "auto" else name, self.manager.followed_sessions, self.manager.notify_session_completed
+            None if name == "auto" else name,
+            self.manager.followed_sessions,
+            self.manager.notify_session_completed,
+            self._settings.directory,
+            self._settings.suffix,
         )
         self.manager.on_close(watcher.close)
         return watcher
@@ -169,7 +172,7 @@ class Endpoint:
             if closing:
                 connection.shut(CloseReason.GOING_AWAY)
             else:
-                read(ws, commands.carry_out)
+                read(ws, commands.carry_out, self._tmux.retry if self._tmux is not None else lambda: None)
         except Exception:
             logger.exception("a connection failed")
             connection.shut(CloseReason.INTERNAL_ERROR)

@@ -109,10 +109,14 @@ class WebSockets:
         yield from body
 
 
-def read(ws: Server, carry_out: Callable[[Any], object]) -> None:
-    """Carry out each command that a client sends, `str` or `bytes`, until it is gone. On the calling thread."""
+def read(ws: Server, carry_out: Callable[[Any], object], before: Callable[[], object]) -> None:
+    """Carry out each command that a client sends, `str` or `bytes`, until it is gone. On the calling thread.
+
+    `before()` is called each time before that waits for the client.
+    """
 
     def carry_out_all() -> None:
+        before()
         while ws.input_buffer:
             carry_out(ws.input_buffer.pop(0))
 
