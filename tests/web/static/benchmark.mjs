@@ -1,0 +1,104 @@
+// Measures the terminal beside xterm.js, on what terminals write: lines that end in CR LF.
+//
+//   npm ci --prefix tests/web/static && node --expose-gc tests/web/static/benchmark.mjs
+
+import headless from "@xterm/headless";
+
+import { load } from "./modules.mjs";
+
+const { Terminal } = await load("terminal.js");
+
+const SIZE = { columns: 100, rows: 30 };
+const KEPT = 100_000; // lines
+const PIECE = 256 * 1024; // characters, as the server sends them
+const ROUNDS = 3;
+
+const plain = (number) => `${String(number).padStart(8, "0")} some text that is as long as lines of a log often are, more or less\r\n`;
+const coloured = (number) =>
+  `\x1b[2m12:${String(number % 60).padStart(2, "0")}:07\x1b[0m \x1b[32mINFO\x1b[0m  epoch ${number}  loss \x1b[38;5;${16 + (number % 200)}m0.${number}\x1b[0m  accuracy \x1b[1m91.4%\x1b[22m\r\n`;
+
+/** A spinner over five lines, as Ink draws it: each frame erases the last one, line by line. */
+function spinner(frames) {
+  const erase = `${"\x1b[2K\x1b[1A".repeat(5)}\x1b[2K\x1b[G`;
+  const frame = (number) =>
+    [
+      `\x1b[36m${"⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"[number % 10]}\x1b[39m Thinking… \x1b[2m(${Math.floor(number / 10)}s · esc to interrupt)\x1b[22m`,
+      "\x1b[90m╭──────────────────────────────────────────────────────────────╮\x1b[39m",
+      `\x1b[90m│\x1b[39m \x1b[1m>\x1b[22m step ${number}                                                  \x1b[90m│\x1b[39m`,
+      "\x1b[90m╰──────────────────────────────────────────────────────────────╯\x1b[39m",
+      "  \x1b[2m? for shortcuts\x1b[22m",
+      "",
+    ].join("\r\n");
+  return Array.from({ length: frames }, (_, number) => (number > 0 ? erase : "") + frame(number)).join("");
+}
+
+function lines(one, characters) {
+  let text = "";
+  for (let number = 0; text.length < characters; number += 1) text += one(number);
+  return text;
+}
+
+function pieces(text) {
+  const found = [];
+  for (let at = 0; at < text.length; at += PIECE) found.push(Buffer.from(text.slice(at, at + PIECE)).toString());
+  return found;
+}
+
+async function ours(parts) {
+  const terminal = new Terminal(SIZE);
+  terminal.history.limit(KEPT, Infinity);
+  for (const part of parts) terminal.write(part);
+  return terminal;
+}
+
+async function xterm(parts) {
+  const terminal = new headless.Terminal({ cols: SIZE.columns, rows: SIZE.rows, scrollback: KEPT, allowProposedApi: true });
+  for (const part of parts) await new Promise((resolve) => terminal.write(part, resolve));
+  return terminal;
+}
+
+async function seconds(make, parts) {
+  const taken = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const begun = performance.now();
+    await make(parts);
+    taken.push((performance.now() - begun) / 1000);
+  }
+  return taken.sort((one, other) => one - other)[Math.floor(ROUNDS / 2)];
+}
+
+/** Bytes that a terminal takes that has kept all its lines; its text is made beforehand and let go. */
+async function memory(make) {
+  globalThis.gc();
+  const before = process.memoryUsage();
+  let parts = pieces(lines(coloured, 12_000_000));
+  const terminal = await make(parts);
+  parts = [];
+  globalThis.gc();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  globalThis.gc();
+  const after = process.memoryUsage();
+  const used = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
+  return [used, terminal];
+}
+
+const rates = {};
+for (const [name, one, characters] of [
+  ["plain lines", plain, 40_000_000],
+  ["coloured lines", coloured, 20_000_000],
+]) {
+  const parts = pieces(lines(one, characters));
+  const [mine, other] = [await seconds(ours, parts), await seconds(xterm, parts)];
+  rates[name] = other / mine;
+  const rate = (taken) => `${(characters / taken / 1e6).toFixed(0)} MB/s`;
+  console.log(`${name}: ${rate(mine)}, xterm.js ${rate(other)}: ${(other / mine).toFixed(1)} times`);
+}
+const frames = pieces(spinner(36_000));
+const [mine, other] = [await seconds(ours, frames), await seconds(xterm, frames)];
+console.log(`a spinner for an hour, 36,000 frames: ${mine.toFixed(2)} s, xterm.js ${other.toFixed(2)} s`);
+if (globalThis.gc) {
+  const [kept, one] = await memory(ours);
+  const [theirs, another] = await memory(xterm);
+  console.log(`memory of ${KEPT.toLocaleString("en")} coloured lines: ${(kept / 1e6).toFixed(0)} MB, xterm.js ${(theirs / 1e6).toFixed(0)} MB`);
+  if (one.history.end === 0 || another.buffer.active.length === 0) throw new Error("there is nothing");
+}
