@@ -500,7 +500,7 @@ def test_several_load_the_same_log_at_once(server: ServerProcess, view: Viewing,
         viewer.subscribe(session, **({"cursor": True} if number % 3 == 0 else {}))
 
     def read(viewer: Viewer) -> None:
-        viewer.read_until(lambda: viewer.texts.get(session, "").endswith("the last line\n"), 20)
+        viewer.read_until(lambda: viewer.messages != [] and viewer.messages[-1]["data"].endswith("the last line\n"), 20)
 
     readers = [threading.Thread(target=read, args=(viewer,)) for viewer in viewers]
     for reader in readers:

@@ -67,7 +67,7 @@ def test_a_client_that_does_not_read_is_behind(start: Starting) -> None:
             file.write("x" * 20_000_000)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 1)
         assert figure(server, "logstream_start_overs_total") == 0
-        stalled.read_until(lambda: len(stalled.texts["a"]) == 20_000_000, 20)
+        stalled.read_until(lambda: stalled.texts.length("a") == 20_000_000, 20)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 0)
         with server.log("a").open("a") as file:
             file.write("x" * 20_000_000)
