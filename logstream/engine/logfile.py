@@ -43,8 +43,8 @@ def identity_of(found: os.stat_result) -> Identity:
 class LogFile:
     """An open regular file. Any thread may use it.
 
-    Nobody closes it: its descriptor is closed with the last reference to it, so that no thread can read from a
-    descriptor that another one has given up.
+    Nobody need close it: its descriptor is closed with the last reference to it, so that no thread can read from a
+    descriptor that another one has given up. Who is the only one to have it may `close` it at once.
     """
 
     __slots__ = ("_fd", "identity")
@@ -55,7 +55,13 @@ class LogFile:
         self.identity = identity_of(os.fstat(fd))
 
     def __del__(self) -> None:
-        os.close(self._fd)
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor now, even if an error's traceback still holds the file. Idempotent."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     @classmethod
     def open(cls, path: str) -> LogFile:

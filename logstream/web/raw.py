@@ -22,6 +22,14 @@ def raw_response(file: LogFile, name: str) -> Response:
 
     The file is read while the response goes out. Raises OSError, or the HTTP error for a range that cannot be had.
     """
+    try:
+        return _response(file, name)
+    except BaseException:  # such as a range that cannot be had
+        file.close()
+        raise
+
+
+def _response(file: LogFile, name: str) -> Response:
     state = file.state()
     content = cast(IO[bytes], _Snapshot(file, state.st_size))
     response = send_file(content, {}, "text/plain", download_name=name, conditional=False, response_class=Response)
@@ -69,3 +77,7 @@ class _Snapshot:
     def tell(self) -> int:
         """The position."""
         return self._position
+
+    def close(self) -> None:
+        """Close the log."""
+        self._file.close()
