@@ -100,8 +100,7 @@ def sessions(url: str, token: str | None, as_json: bool) -> None:
         return
     for session in listed:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(session["changed"]))
-        state = "complete" if session["complete"] else "live"
-        click.echo(f"{when}  {session['size']:>14,}  {state:<8}  {session['name']}")
+        click.echo(f"{when}  {session['size']:>14,}  {session['state']:<8}  {session['name']}")
 
 
 class _Progress:

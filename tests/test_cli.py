@@ -125,12 +125,19 @@ def test_sessions_are_listed(server: ServerProcess, url: str) -> None:
     server.complete("old")
     lines = logstream("sessions", "--url", url).stdout.splitlines()
     assert [re.split(r" {2,}", line)[1:] for line in lines] == [
-        ["3,000", "live", "new"],
-        ["1,500", "live", "größer 1"],
+        ["3,000", "quiet", "new"],
+        ["1,500", "quiet", "größer 1"],
         ["0", "complete", "old"],
     ]
     listed = json.loads(logstream("sessions", "--json", "--url", url).stdout)
-    assert listed[1] == {"name": "größer 1", "size": 1500, "changed": 1_700_000_001.0, "complete": False}
+    assert listed[1] == {
+        "name": "größer 1",
+        "size": 1500,
+        "changed": 1_700_000_001.0,
+        "complete": False,
+        "state": "quiet",
+        "since": 1_700_000_001.0,
+    }
 
 
 def test_errors_say_what_to_do(start: Starting, url: str) -> None:

@@ -100,6 +100,7 @@ class Feed:
         self._reading = threading.Lock()
         # Guarded by _reading too:
         self._joining: Subscription | None = None  # its driver is at hand already
+        self._note_end: Callable[[LogEnd], object] = lambda end: None
         self._is_unreadable = False  # the operator was told that the file cannot be opened
         # Guards all below, and each subscription's state and end. Never held while a file is read or opened.
         self._lock = threading.Lock()
@@ -200,11 +201,12 @@ class Feed:
                 self._to_hand_over_later.append(subscription)
                 self._to_wake_later = True
 
-    def complete(self) -> tuple[LogEnd, list[Subscription]] | None:
+    def complete(self, note_end: Callable[[LogEnd], object]) -> list[Subscription] | None:
         """End the session: the rest of the file, and the last message, to everyone.
 
-        Returns where it ended, and the subscriptions; None where the last one has just left. Those that are not over
-        yet could not take the last message now: their catch-up sends it. Afterwards nobody is live.
+        `note_end(end)` is told where it ends before anyone else is. Returns the subscriptions; None where the last one
+        has just left. Those that are not over yet could not take the last message now: their catch-up sends it.
+        Afterwards nobody is live.
         """
         with _Section(self._reading, self._pass_on):
             with self._lock:
@@ -212,8 +214,10 @@ class Feed:
                     return None
                 self._open = False
                 everyone = [*self._live, *self._behind, *self._waiting]
+            self._note_end = note_end
             self._pump(None, final=True)
-            return self._send_off(), everyone
+            self._send_off()
+            return everyone
 
     def _pass_on(self) -> None:
         """Do what was noted with a lock held, one thread at a time, so that the watcher is told things in order."""
@@ -347,7 +351,7 @@ class Feed:
             if not (text or initial or complete):
                 break
             if complete:
-                self._end = LogEnd(reader.file, reader.offset)
+                self._end_at(LogEnd(reader.file, reader.offset))
             self._tell(Increment(self.name, text, reader, size, initial=initial, complete=complete), reader)
             if complete:
                 break
@@ -471,9 +475,16 @@ class Feed:
             self._is_unreadable = True
             logger.warning("session %r cannot be opened, and is waited for: %s", self.name, str(error))
 
-    def _send_off(self) -> LogEnd:
+    def _end_at(self, end: LogEnd) -> None:
+        self._note_end(end)
+        self._end = end
+
+    def _send_off(self) -> None:
         """Tell those who have not had the last message where the session ends."""
-        end = self._end = self._end or LogEnd.at(self.path)
+        end = self._end
+        if end is None:
+            end = LogEnd.at(self.path)
+            self._end_at(end)
         reader = self._reader
         with self._lock:
             if reader is not None:
@@ -485,4 +496,3 @@ class Feed:
             for subscription in self._behind:
                 subscription.end = end
             self._to_watch, self._to_forget = False, True
-        return end

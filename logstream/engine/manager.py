@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from simple_websocket import ConnectionClosed
@@ -27,10 +28,12 @@ from .completion import Completion, Completions
 from .feed import Feed
 from .logfile import LogFile, NotALogError, Signature
 from .meter import Meter
+from .news import News
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
 from .sessions import log_path
 from .sharing import Sharing
+from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
 from .watcher import NoThreadError, Watcher
 
@@ -65,6 +68,7 @@ class LogStreamManager:
         suffix: str = DEFAULT_SUFFIX,
         *,
         max_subscriptions: int | None = None,
+        state: str | os.PathLike[str] | None = None,
         meter: Meter | None = None,
     ) -> None:
         """Make a manager of the sessions whose logs are `<directory>/<session><suffix>`.
@@ -79,8 +83,9 @@ class LogStreamManager:
 
         A message is a dict with exactly the protocol's keys; its `frame` is the encoded WebSocket frame.
 
-        A client that follows `max_subscriptions` sessions gets an error for any further one. `meter` is told
-        what can be measured.
+        A client that follows `max_subscriptions` sessions gets an error for any further one. `state` is the directory
+        in which completions are written down, `<directory>/.logstream` where it is None. `meter` is told what can be
+        measured.
         """
         self._send = send
         self._offer: Offer = offer or _refuse
@@ -91,12 +96,14 @@ class LogStreamManager:
         self._watcher = Watcher()
         self._sharing = Sharing()
         self._pace = Pace()
+        place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
+        self._completions = Completions(self._directory, suffix, StateDirectory(place))
+        self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
         self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what. A feed's locks are not taken under it, since a feed may read meanwhile.
         self._lock = threading.Lock()
         self._clients: dict[Hashable, _Client] = {}
         self._feeds: dict[str, Feed] = {}  # the sessions that are followed and not complete
-        self._completions = Completions()
         self._closed = False
         self._on_close: list[Callable[[], object]] = []
 
@@ -180,10 +187,13 @@ class LogStreamManager:
         with self._lock:
             return list(self._feeds)
 
-    def is_complete(self, session_name: str, signature: Signature) -> bool:
-        """Whether a session is known as complete whose file has this signature."""
-        known = self._completions.get(session_name)
-        return known is not None and known.signature == signature
+    def completions(self) -> AbstractContextManager[Callable[[str, Signature], float | None]]:
+        """For a list: `with manager.completions() as completed_since`.
+
+        `completed_since(session_name, signature)` is when a session was completed whose file still has this signature,
+        in seconds since the epoch; else None.
+        """
+        return self._completions.listed()
 
     def file_position(self, session_name: str) -> int:
         """How many bytes of a session's file have been delivered, to those who are furthest."""
@@ -267,19 +277,16 @@ class LogStreamManager:
         """Take a client in, with a reader that becomes its own, and send it the first message."""
         added = False
         while not added:
-            known = self._completions.get(session_name)
+            known = self._completions.find(session_name) if reader is not None else None
             end = known.end_in(reader.file) if known is not None and reader is not None else None
             with self._lock:
                 problem = self._problem(session_name, ws)
                 if problem:
                     break
-                if self._completions.get(session_name) is not known:
-                    continue  # completed meanwhile
                 client = self._client(ws)
                 if end is not None:
                     feed = self._make_feed(session_name, end)  # for this one late reader: nobody else will follow it
                 else:
-                    self._completions.forget(session_name)  # a session of that name starts anew
                     feed = self._feeds.get(session_name) or self._make_feed(session_name)
                     self._feeds[session_name] = feed
                 subscription = Subscription(ws, feed, reader, client.catchup.enqueue, cursors=cursors, resumed=resumed)
@@ -293,25 +300,47 @@ class LogStreamManager:
                 self._drop(feed)
         if problem:
             self._deliver(ws, error_message(problem, session_name))
-        else:
-            client.catchup.begin(subscription)
+            return
+        if end is None:
+            self._news.settle()
+            self._complete_if_known(session_name)  # if so, since we looked
+        client.catchup.begin(subscription)
+
+    def _hear(self, names: list[str] | None) -> None:
+        """Some sessions were completed, perhaps by another process; None: it may be any."""
+        for name in self.followed_sessions() if names is None else names:
+            if name in self._feeds:
+                self._complete_if_known(name)
+
+    def _complete_if_known(self, session_name: str) -> None:
+        known = self._completions.find(session_name)
+        if known is None:
+            return
+        try:
+            file = LogFile.open(self._path(session_name))
+        except OSError:
+            return
+        if known.end_in(file) is not None:
+            self.notify_session_completed(session_name)
 
     def _complete(self, session_name: str) -> bool:
         """Complete a session; False if its feed came or went meanwhile, so that it has to be done again."""
         feed = self._feeds.get(session_name)
-        completed = feed.complete() if feed is not None else (LogEnd.at(self._path(session_name)), [])
-        if completed is None:  # its last follower has just left, or another thread completes it
+        everyone: list[Subscription] | None = []
+        if feed is not None:
+            everyone = feed.complete(lambda end: self._note_end(session_name, end))
+        else:
+            self._note_end(session_name, LogEnd.at(self._path(session_name)))
+        if everyone is None:  # its last follower has just left, or another thread completes it
             assert feed is not None
             self._drop(feed)
             return False
-        end, everyone = completed
-        completion = Completion.at(end)
         with self._lock:
             is_current = self._feeds.get(session_name) is feed
             if is_current:
-                self._completions.note(session_name, completion)
                 self._feeds.pop(session_name, None)
             late = [(self._clients[one.ws].catchup, one) for one in everyone if one.ws in self._clients]
+        self._news.settle()
         for subscription in everyone:
             if subscription.over:
                 self._over(subscription)
@@ -320,6 +349,12 @@ class LogStreamManager:
             for catchup, subscription in late:
                 catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
         return is_current
+
+    def _note_end(self, session_name: str, end: LogEnd) -> None:
+        completion = Completion.at(end)
+        known = self._completions.find(session_name) if completion is not None else None
+        if completion is not None and (known is None or known.signature != completion.signature):
+            self._completions.note(session_name, completion)
 
     def _deliver(self, ws: Hashable, message: Message) -> bool:
         """Hand a message to a client; if that fails, the client is gone."""
@@ -365,6 +400,7 @@ class LogStreamManager:
         with self._lock:
             if self._feeds.get(feed.name) is feed:
                 del self._feeds[feed.name]
+        self._news.settle()
 
     def _discard(self, ws: Hashable) -> None:
         """Forget a client that follows nothing and has nothing on its way out."""

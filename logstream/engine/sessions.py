@@ -9,9 +9,14 @@ from ..protocol import ProtocolError, check_session_name
 from .logfile import Signature, signature_of
 
 
+def file_name(session_name: str, suffix: str) -> str:
+    """The name of a session's log. On the disk it is UTF-8, whatever the process's locale."""
+    return os.fsdecode((session_name + suffix).encode())
+
+
 def log_path(directory: str, session_name: str, suffix: str) -> str:
-    """Where a session's log is. Its name on the disk is UTF-8, whatever the process's locale."""
-    return os.path.join(directory, os.fsdecode((session_name + suffix).encode()))
+    """Where a session's log is."""
+    return os.path.join(directory, file_name(session_name, suffix))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Endpoint:
             settings.directory,
             settings.suffix,
             max_subscriptions=settings.max_subscriptions,
+            state=settings.state,
             meter=self.metrics,
         )
         self._websockets = WebSockets(settings)
