@@ -24,8 +24,9 @@ from .access import Access, Refusal
 from .commands import Commands
 from .connection import Connection
 from .metrics import Metrics
+from .sockets import find_socket
 from .stalls import limit_stall
-from .upgrade import BadHandshakeError, find_socket, read, shake_hands, wsgi_response
+from .upgrade import BadHandshakeError, read, shake_hands, wsgi_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

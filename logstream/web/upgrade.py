@@ -1,8 +1,7 @@
-"""From an HTTP request to a WebSocket: the web server's socket, and simple-websocket's handshake on it."""
+"""From an HTTP request to a WebSocket: simple-websocket's handshake, on the web server's socket."""
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -16,13 +15,13 @@ from ..config import Settings
 from ..protocol import accept_deflate
 from .connection import Connection
 from .socket_adapter import SocketAdapter
+from .sockets import SOCKET_KEYS
 
 if TYPE_CHECKING:
     import socket
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")  # where web servers put a request's socket
 _EXTENSIONS_KEY = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 
 
@@ -40,12 +39,6 @@ def wsgi_response(application: WSGIApplication) -> Response:
     return cast(Response, type("WSGIResponse", (current_app.response_class,), {"__call__": answer})())
 
 
-def find_socket(environ: WSGIEnvironment) -> socket.socket | None:
-    """The socket that a request has come on; None where the web server hides it, or ends TLS on it."""
-    sock = next((environ[key] for key in _SOCKET_KEYS if key in environ), None)
-    return None if isinstance(sock, ssl.SSLSocket) else sock
-
-
 def shake_hands(environ: WSGIEnvironment, sock: socket.socket, settings: Settings) -> tuple[Server, Connection]:
     """Make a WebSocket of a request that has come on `sock`, whose client it is sent to from now on.
 
@@ -59,7 +52,7 @@ def shake_hands(environ: WSGIEnvironment, sock: socket.socket, settings: Setting
     adapter = SocketAdapter(connection, settings.ping_interval)
     try:
         ws = Server(
-            {**headers, _SOCKET_KEYS[0]: adapter}, max_message_size=settings.max_command, thread_class=_CallersThread
+            {**headers, SOCKET_KEYS[0]: adapter}, max_message_size=settings.max_command, thread_class=_CallersThread
         )
     except (ProtocolError, HandshakeError, UnicodeError) as error:
         raise BadHandshakeError(str(error)) from None
