@@ -41,7 +41,8 @@ class Refusal(NamedTuple):
     advice: str
 
 
-WRONG_TOKEN = Refusal(401, "A valid token is needed.", "its token is missing or wrong (LOGSTREAM_TOKEN)")
+NO_TOKEN = Refusal(401, "A valid token is needed.", "it shows no token (LOGSTREAM_TOKEN)")
+WRONG_TOKEN = Refusal(401, "A valid token is needed.", "its token is wrong (LOGSTREAM_TOKEN)")
 
 
 class Cookie(NamedTuple):
@@ -82,7 +83,7 @@ class Access:
             return None
         if self._token is not None:
             if not self._shows_token(request):
-                return WRONG_TOKEN
+                return WRONG_TOKEN if any(_shown(request)) else NO_TOKEN
         elif self._authorize is None:
             refusal = _check_local(request)
             if refusal is not None:
@@ -137,10 +138,7 @@ class Access:
         return any(self.is_token(one) for one in request.args.getlist("token"))
 
     def _shows_token(self, request: Request) -> bool:
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(credentials.strip()):
-            return True
-        return self.has_token_in_address(request) or self.has_cookie(request)
+        return any(self.is_token(shown) for shown in _shown(request)) or self.has_cookie(request)
 
     def _admits(self, text: str, request: Request) -> bool:
         """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""
@@ -149,6 +147,12 @@ class Access:
             return False
         own = parse_origin(f"{origin[0]}://{_host(request)}")
         return origin == own or origin in self._origins
+
+
+def _shown(request: Request) -> list[str]:
+    """The tokens that a request shows, right or wrong."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    return [*request.args.getlist("token"), *([credentials.strip()] if scheme.lower() == "bearer" else [])]
 
 
 def _cookie(token: str) -> Cookie:

@@ -7,6 +7,7 @@ import functools
 import logging
 import resource
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
@@ -20,9 +21,10 @@ from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
 from ..ratelimit import RateLimitedLog
 from ..tmux import TmuxWatcher
-from .access import Access, Refusal
+from .access import WRONG_TOKEN, Access, Refusal
 from .commands import Commands
 from .connection import Connection
+from .guesses import DELAY, Guesses
 from .metrics import Metrics
 from .sockets import find_socket
 from .stalls import limit_stall
@@ -56,6 +58,7 @@ class Endpoint:
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
         self._refusals = RateLimitedLog(logger)
+        self._guesses = Guesses()
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
         self._connections: set[Connection] = set()
@@ -107,6 +110,8 @@ class Endpoint:
     def refuse(self, refusal: Refusal) -> Response:
         """The answer to the current request, which is refused; the operator's line too."""
         self._refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), refusal.advice)
+        if refusal is WRONG_TOKEN and self._guesses.are_too_many(request.remote_addr or ""):
+            time.sleep(DELAY)
         response = Response(f"{refusal.sentence}\n", status=refusal.status, mimetype="text/plain")
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
