@@ -24,6 +24,7 @@ from ..tmux import TmuxWatcher
 from .access import WRONG_TOKEN, Access, Refusal
 from .commands import Commands
 from .connection import Connection
+from .directory import DirectoryCheck
 from .guesses import DELAY, Guesses
 from .metrics import Metrics
 from .sockets import find_socket
@@ -59,6 +60,7 @@ class Endpoint:
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
         self._refusals = RateLimitedLog(logger)
         self._guesses = Guesses()
+        self._directory = DirectoryCheck(settings.directory)
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
         self._connections: set[Connection] = set()
@@ -66,6 +68,7 @@ class Endpoint:
         self._closing = False
         self.manager.on_close(self._close)
         self._tmux = self._watch_tmux()
+        self._directory.run()
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
@@ -76,6 +79,12 @@ class Endpoint:
         )
         self.manager.on_close(watcher.close)
         return watcher
+
+    def _on_subscribe(self) -> None:
+        """Somebody follows a log: its directory may be there by now, and its tmux session may end."""
+        self._directory.run()
+        if self._tmux is not None:
+            self._tmux.wake()
 
     def limit_connections(self, threads: int) -> None:
         """Admit no more connections than leave some of the web server's threads, and descriptors, to HTTP.
@@ -174,7 +183,7 @@ class Endpoint:
             self._settings,
             self._refusals,
             allows=allows,
-            on_subscribe=self._tmux.wake if self._tmux is not None else lambda: None,
+            on_subscribe=self._on_subscribe,
         )
         with self._changed:
             self._connections.add(connection)
