@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,7 @@ from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
 
 from ..config import Settings, parse_origin
+from .sockets import find_socket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -26,6 +28,8 @@ Authorize = Callable[[str | None], object]
 
 _REFUSALS = (401, 403, 404)  # HTTP errors by which a hook may say no
 
+# The last one is a tunnel's, which makes addresses of its own.
+_PROXY_HEADER = re.compile(r"Forwarded|Via|X-Forwarded(-.+)?|X-Real-Ip|Cf-.+", re.IGNORECASE)
 _LOOPBACK_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?|::1", re.IGNORECASE)
 
 
@@ -37,7 +41,8 @@ class Refusal(NamedTuple):
     advice: str
 
 
-WRONG_TOKEN = Refusal(401, "A valid token is needed.", "its token is missing or wrong (LOGSTREAM_TOKEN)")
+NO_TOKEN = Refusal(401, "A valid token is needed.", "it shows no token (LOGSTREAM_TOKEN)")
+WRONG_TOKEN = Refusal(401, "A valid token is needed.", "its token is wrong (LOGSTREAM_TOKEN)")
 
 
 class Cookie(NamedTuple):
@@ -78,7 +83,7 @@ class Access:
             return None
         if self._token is not None:
             if not self._shows_token(request):
-                return WRONG_TOKEN
+                return WRONG_TOKEN if any(_shown(request)) else NO_TOKEN
         elif self._authorize is None:
             refusal = _check_local(request)
             if refusal is not None:
@@ -133,10 +138,7 @@ class Access:
         return any(self.is_token(one) for one in request.args.getlist("token"))
 
     def _shows_token(self, request: Request) -> bool:
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(credentials.strip()):
-            return True
-        return self.has_token_in_address(request) or self.has_cookie(request)
+        return any(self.is_token(shown) for shown in _shown(request)) or self.has_cookie(request)
 
     def _admits(self, text: str, request: Request) -> bool:
         """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""
@@ -145,6 +147,12 @@ class Access:
             return False
         own = parse_origin(f"{origin[0]}://{_host(request)}")
         return origin == own or origin in self._origins
+
+
+def _shown(request: Request) -> list[str]:
+    """The tokens that a request shows, right or wrong."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    return [*request.args.getlist("token"), *([credentials.strip()] if scheme.lower() == "bearer" else [])]
 
 
 def _cookie(token: str) -> Cookie:
@@ -158,14 +166,11 @@ def _same(shown: str, expected: str) -> bool:
 
 
 def _check_local(request: Request) -> Refusal | None:
-    hops = [request.remote_addr or "", *_forwarded_for(request)]
-    remote = next((hop for hop in hops if not _is_loopback(hop)), None)
-    if remote is not None:
-        return Refusal(
-            403,
-            "This server serves its own machine only.",
-            f"it comes from {_quote(remote)}: set LOGSTREAM_TOKEN to serve other machines",
-        )
+    if not _is_from_here(request):
+        return _serves_here_only(f"it comes from {_quote(request.remote_addr or '')}")
+    sign = _sign_of_proxy(request)
+    if sign is not None:
+        return _serves_here_only(f"it comes through a proxy, as {sign} shows")
     if not _LOOPBACK_HOST.fullmatch(_host(request)):
         return Refusal(
             403,
@@ -175,14 +180,34 @@ def _check_local(request: Request) -> Refusal | None:
     return None
 
 
+def _serves_here_only(reason: str) -> Refusal:
+    return Refusal(
+        403, "This server serves its own machine only.", f"{reason}: set LOGSTREAM_TOKEN to serve other machines"
+    )
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether the peer is this machine, by a loopback address or a Unix socket."""
+    sock = find_socket(request.environ)
+    on_unix_socket = sock is not None and sock.family == socket.AF_UNIX
+    return on_unix_socket or _is_loopback(request.remote_addr or "")
+
+
+def _sign_of_proxy(request: Request) -> str | None:
+    """What shows that a proxy stands between, whoever it acts for. What a client makes up can only harm itself."""
+    for name, _ in request.headers:
+        if _PROXY_HEADER.fullmatch(name):
+            return name
+    # No browser does the following, nor any client of ours, but nginx, by default and where it passes WebSockets on.
+    if request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return "HTTP/1.0"
+    if request.headers.get("Connection", "").lower() == "upgrade" and "Upgrade" not in request.headers:
+        return "Connection: upgrade"
+    return None
+
+
 def _host(request: Request) -> str:
     return str(request.environ.get("HTTP_HOST", ""))
-
-
-def _forwarded_for(request: Request) -> list[str]:
-    """Whom a proxy says that it acts for. What a client makes up here can only harm itself."""
-    values = [request.headers.get("X-Real-IP", ""), *request.headers.get("X-Forwarded-For", "").split(",")]
-    return [value.strip() for value in values if value.strip()]
 
 
 def _is_loopback(address: str) -> bool:

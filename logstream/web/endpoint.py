@@ -7,6 +7,7 @@ import functools
 import logging
 import resource
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -19,12 +20,15 @@ from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
 from ..ratelimit import RateLimitedLog
 from ..tmux import TmuxWatcher
-from .access import Access, Refusal
+from .access import WRONG_TOKEN, Access, Refusal
 from .commands import Commands
 from .connection import Connection
+from .directory import DirectoryCheck
+from .guesses import DELAY, Guesses
 from .metrics import Metrics
+from .sockets import find_socket
 from .stalls import limit_stall
-from .upgrade import WebSockets, find_socket, read, wsgi_response
+from .upgrade import WebSockets, read, wsgi_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -56,6 +60,8 @@ class Endpoint:
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
         self._refusals = RateLimitedLog(logger)
+        self._guesses = Guesses()
+        self._directory = DirectoryCheck(settings.directory)
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
         self._connections: set[Connection] = set()
@@ -63,6 +69,7 @@ class Endpoint:
         self._closing = False
         self.manager.on_close(self._close)
         self._tmux = self._watch_tmux()
+        self._directory.run()
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
@@ -77,6 +84,12 @@ class Endpoint:
         )
         self.manager.on_close(watcher.close)
         return watcher
+
+    def _on_subscribe(self) -> None:
+        """Somebody follows a log: its directory may be there by now, and its tmux session may end."""
+        self._directory.run()
+        if self._tmux is not None:
+            self._tmux.wake()
 
     def limit_connections(self, threads: int) -> None:
         """Admit no more connections than leave some of the web server's threads, and descriptors, to HTTP.
@@ -111,6 +124,8 @@ class Endpoint:
     def refuse(self, refusal: Refusal) -> Response:
         """The answer to the current request, which is refused; the operator's line too."""
         self._refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), refusal.advice)
+        if refusal is WRONG_TOKEN and self._guesses.are_too_many(request.remote_addr or ""):
+            time.sleep(DELAY)
         response = Response(f"{refusal.sentence}\n", status=refusal.status, mimetype="text/plain")
         if refusal.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
@@ -163,7 +178,7 @@ class Endpoint:
             self._settings,
             self._refusals,
             allows=allows,
-            on_subscribe=self._tmux.wake if self._tmux is not None else lambda: None,
+            on_subscribe=self._on_subscribe,
         )
         with self._changed:
             self._connections.add(connection)

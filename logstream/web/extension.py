@@ -16,6 +16,8 @@ from .redaction import hide_tokens
 
 logger = logging.getLogger(__name__)
 
+_LONG_ENOUGH = 16  # characters of a token
+
 
 class LogStream:
     """Live logs for a Flask app: `LogStream(app)`, or `LogStream()` and `init_app(app)`.
@@ -49,6 +51,12 @@ class LogStream:
         app.register_blueprint(endpoint.blueprint)
         app.extensions["logstream"] = endpoint
         self._app = app
+        if settings.token is not None and len(settings.token) < _LONG_ENOUGH:
+            logger.warning(
+                "LOGSTREAM_TOKEN has only %d characters: guessing one of %d that are random takes for ever",
+                len(settings.token),
+                _LONG_ENOUGH,
+            )
         logger.info("serving %s to %s", settings.describe(), access.describe())
 
     @property

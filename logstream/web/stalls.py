@@ -9,7 +9,7 @@ import struct
 from flask import Response, request
 
 from .connection import milliseconds
-from .upgrade import find_socket
+from .sockets import find_socket
 
 # Bytes that may wait in the kernel. A blocked thread is not told that its client takes something before half of them
 # are gone, or without a limit a third of megabytes.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +17,7 @@ from ..config import Settings
 from ..protocol import accept_deflate
 from .connection import Connection
 from .socket_adapter import SocketAdapter
+from .sockets import SOCKET_KEYS
 
 if TYPE_CHECKING:
     import socket
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SOCKET_KEYS = ("werkzeug.socket", "gunicorn.socket")  # where web servers put a request's socket
 _EXTENSIONS_KEY = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 _SERVE_KEY = "logstream.serve"
 
@@ -39,12 +38,6 @@ def wsgi_response(application: WSGIApplication) -> Response:
 
     # Of the app's own class, or else Flask would turn it into one, and what is ours would be lost.
     return cast(Response, type("WSGIResponse", (current_app.response_class,), {"__call__": answer})())
-
-
-def find_socket(environ: WSGIEnvironment) -> socket.socket | None:
-    """The socket that a request has come on; None where the web server hides it, or ends TLS on it."""
-    sock = next((environ[key] for key in _SOCKET_KEYS if key in environ), None)
-    return None if isinstance(sock, ssl.SSLSocket) else sock
 
 
 class WebSockets:
@@ -93,7 +86,7 @@ class WebSockets:
             key: value for key, value in environ.items() if key.startswith(("wsgi.", "SERVER_", "REQUEST_METHOD"))
         }
         inner = server | headers | {"SCRIPT_NAME": "", "PATH_INFO": "/", _SERVE_KEY: serve_and_note}
-        inner[_SOCKET_KEYS[0]] = SocketAdapter(connection, self._settings.ping_interval)
+        inner[SOCKET_KEYS[0]] = SocketAdapter(connection, self._settings.ping_interval)
         try:
             body = self._app(inner, note_answer)
         except BaseException:

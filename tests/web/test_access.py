@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,11 +55,27 @@ def test_without_a_token_only_this_machine_by_its_own_name(peer: str, host: str,
     assert status(Access(Settings()), {"Host": host}, peer) == expected
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP"])
-def test_a_proxy_on_this_machine_does_not_let_others_in(header: str) -> None:
-    """A loopback peer that says that it acts for another machine is that machine."""
-    assert status(Access(Settings()), {header: "203.0.113.5"}) == 403
-    assert status(Access(Settings()), {header: "127.0.0.1"}) == 0
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-Forwarded-For", "203.0.113.5"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "localhost"),
+        ("X-Forwarded-Server", "localhost"),
+        ("X-Real-IP", "203.0.113.5"),
+        ("X-Real-IP", "127.0.0.1"),
+        ("Forwarded", "for=127.0.0.1"),
+        ("Via", "1.1 proxy"),
+        ("CF-Connecting-IP", "203.0.113.5"),
+        ("Connection", "upgrade"),
+    ],
+)
+def test_a_proxy_on_this_machine_does_not_let_others_in(header: str, value: str) -> None:
+    """Whatever shows that a proxy stands between makes a request one from elsewhere: it needs a token or a hook."""
+    assert status(Access(Settings()), {header: value}) == 403
+    assert status(Access(Settings(token=TOKEN)), {header: value, "Authorization": f"Bearer {TOKEN}"}) == 0
+    assert status(Access(Settings(), lambda name: True), {header: value}) == 0
 
 
 @pytest.mark.parametrize(
@@ -188,3 +206,29 @@ def test_a_token_opens_every_route_and_is_in_no_log(start: Starting, kind: str) 
     assert TOKEN not in output
     assert "/nothing?token=[hidden]" in output
     assert "LOGSTREAM_TOKEN" in output
+
+
+@pytest.mark.parametrize("kind", ["gunicorn", "flask"])
+def test_a_proxy_that_says_nothing_does_not_let_others_in(start: Starting, kind: str) -> None:
+    """What nginx makes of anybody's request by a bare `proxy_pass` is refused, and the operator is told why."""
+    request_of_nginx = b"GET /sessions HTTP/1.0\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n"
+    for options, answer in (({}, b"403"), ({"LOGSTREAM_TOKEN": TOKEN}, b"401")):
+        server = start(kind, **options)
+        with socket.create_connection(("127.0.0.1", server.port), 5) as sock:
+            sock.sendall(request_of_nginx)
+            assert sock.recv(1000).split()[1] == answer
+        output = server.stop()
+    assert "LOGSTREAM_TOKEN" in output
+
+
+def test_a_unix_sockets_peer_is_this_machine(start: Starting, tmp_path: Path) -> None:
+    """Without a token, whoever may open the socket is served, but no proxy that is in front of it."""
+    path = tmp_path / "logstream.sock"
+    server = start("gunicorn", GUNICORN_CMD_ARGS=f"--bind 127.0.0.1:0 --bind unix:{path}")
+    for headers, answer in ((b"", b"200"), (b"X-Forwarded-For: 203.0.113.5\r\n", b"403"), (b"Via: 1.1 x\r\n", b"403")):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(str(path))
+            sock.sendall(b"GET /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + b"\r\n")
+            assert sock.recv(1000).split()[1] == answer
+    server.stop()
