@@ -75,7 +75,9 @@ def test_a_log_that_the_session_holds_open_is_its_own(
         other.touch()
         tmux.begin(name, command.format(mine))
         wait_until(lambda: contenders(tmux, tmp_path) == ({name}, {name}))
-        tmux.end("a_b")
+        server = ask(tmux.socket).server
+        tmux.run("kill-server")
+        wait_until(server.is_gone)
 
 
 def test_a_log_that_the_session_names_is_its_own(

@@ -333,6 +333,7 @@ def test_a_server_that_nobody_has_buried_is_gone(watched: Watched, tmux: TmuxSer
     """As in a container without an init: its parent never asks for it."""
     environment = {key: value for key, value in os.environ.items() if key != "TMUX"}
     with subprocess.Popen(["tmux", "-D", "-f", "/dev/null", "-S", tmux.socket], env=environment) as process:
+        wait_until(Path(tmux.socket).exists)  # or the session would start a server of its own
         wait_until(lambda: tmux.attempt("new-session", "-d", "-s", "a", "sleep 60").returncode == 0)
         assert tmux.pid() == process.pid
         watched.log("a").touch()
