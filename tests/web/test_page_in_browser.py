@@ -247,6 +247,56 @@ def test_a_progress_bar_moves_in_its_line(open_page: Opening, server: ServerProc
     page.await_text("begin\ndone\n")
 
 
+HEADER = 'Script started on 2026-01-01 00:00:00+00:00 [COMMAND="demo" TERM="screen" COLUMNS="60" LINES="10"]\n'
+FOOTER = '\nScript done on 2026-01-01 00:00:09+00:00 [COMMAND_EXIT_CODE="0"]\n'
+
+
+def test_what_a_program_redraws_changes_where_it_is(open_page: Opening, server: ServerProcess) -> None:
+    """Rows above the cursor are written over, a selection in another row stays, and what script adds is not shown."""
+    path = server.log("redraws")
+    path.write_text(f"{HEADER}one\r\ntwo\r\nthree\r\n")
+    page = open_page("redraws")
+    page.await_text("one\ntwo\nthree\n")
+    page.browser.run("getSelection().selectAllChildren(document.querySelector('.screen').children[0])")
+    for number in range(10):
+        append(path, f"\x1b[2A\x1b[2K\x1b[31m{number}\x1b[m {'x' * 40}\r\n\x1b[B")
+        page.await_text(f"one\n{number} {'x' * 40}\nthree\n")
+        assert page.browser.run("return getSelection().toString().trim()") == "one"
+        append(path, "\x1b[2A\x1b[Jtwo\r\nthree\r\n")
+        page.await_text("one\ntwo\nthree\n")
+    append(path, f"\x1b[?1049h\x1b[2J\x1b[HFull\x1b[10;1Hscreen\x1b[?1049l{FOOTER}")
+    page.await_text("one\ntwo\nthree\n")
+
+
+def test_a_full_screen_program_is_seen_and_goes(open_page: Opening, server: ServerProcess) -> None:
+    """On the alternate screen the history stays above, and what was under it is there again when it ends."""
+    path = server.log("full")
+    path.write_text(f"{HEADER}{''.join(f'line {number}' + chr(13) + chr(10) for number in range(20))}")
+    page = open_page("full")
+    page.await_text(lines(0, 20))
+    append(path, "\x1b[?1049h\x1b[2J\x1b[HFull\x1b[3;5Hscreen")
+    page.await_text(lines(0, 11) + "Full\n\n    screen")
+    append(path, "\x1b[?1049l")
+    page.await_text(lines(0, 20))
+
+
+def test_what_is_drawn_synchronously_is_not_seen_half_done(open_page: Opening, server: ServerProcess) -> None:
+    """Until a program says that it has drawn all, what it had drawn before is shown."""
+    path = server.log("synchronous")
+    path.write_text(f"{HEADER}whole")
+    page = open_page("synchronous")
+    page.await_text("whole")
+    before = "whole"
+    for number in range(5):
+        append(path, "\x1b[?2026h\x1b[2J\x1b[Hhalf")
+        wait_until(lambda: page.seen("#size") == f"{path.stat().st_size} B")
+        page.browser.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        assert page.text() == before
+        append(path, f" and half {number}\x1b[?2026l")
+        before = f"half and half {number}"
+        page.await_text(before)
+
+
 def test_hostile_text_is_only_text(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
     """No markup, script, link or sequence in a log does anything but be shown, or be left out."""
     shown = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>&lt;</div></main>\u202e\n"

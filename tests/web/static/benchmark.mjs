@@ -1,6 +1,9 @@
 // Measures the terminal beside xterm.js, on what terminals write: lines that end in CR LF.
 //
-//   npm ci --prefix tests/web/static && node --expose-gc tests/web/static/benchmark.mjs
+//   npm ci --prefix tests/web/static && node tests/web/static/benchmark.mjs
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 
 import headless from "@xterm/headless";
 
@@ -67,38 +70,56 @@ async function seconds(make, parts) {
   return taken.sort((one, other) => one - other)[Math.floor(ROUNDS / 2)];
 }
 
-/** Bytes that a terminal takes that has kept all its lines; its text is made beforehand and let go. */
-async function memory(make) {
-  globalThis.gc();
-  const before = process.memoryUsage();
-  let parts = pieces(lines(coloured, 12_000_000));
-  const terminal = await make(parts);
-  parts = [];
-  globalThis.gc();
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  globalThis.gc();
-  const after = process.memoryUsage();
-  const used = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
-  return [used, terminal];
+/** Bytes that a terminal takes which has kept all its lines, in a process of its own. */
+function memory(which) {
+  const ran = spawnSync(process.execPath, ["--expose-gc", fileURLToPath(import.meta.url), which], { encoding: "utf8" });
+  return Number(ran.stdout);
 }
 
-const rates = {};
+async function measureMemory(make) {
+  const collected = async () => {
+    for (let round = 0; round < 3; round += 1) {
+      globalThis.gc();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return heapUsed + arrayBuffers;
+  };
+  await make(pieces(lines(coloured, 1_000_000))); // until all is compiled
+  const before = await collected();
+  let number = 0;
+  const terminal = await make(
+    (function* () {
+      while (number < KEPT + SIZE.rows) {
+        let text = "";
+        while (text.length < PIECE) text += coloured((number += 1));
+        yield Buffer.from(text).toString();
+      }
+    })(),
+  );
+  const used = (await collected()) - before;
+  if (terminal.history === undefined && terminal.buffer.active.length === 0) throw new Error("there is nothing");
+  return used;
+}
+
+const which = process.argv[2];
+if (which !== undefined) {
+  console.log(await measureMemory(which === "ours" ? ours : xterm));
+  process.exit();
+}
+
 for (const [name, one, characters] of [
   ["plain lines", plain, 40_000_000],
   ["coloured lines", coloured, 20_000_000],
 ]) {
   const parts = pieces(lines(one, characters));
   const [mine, other] = [await seconds(ours, parts), await seconds(xterm, parts)];
-  rates[name] = other / mine;
   const rate = (taken) => `${(characters / taken / 1e6).toFixed(0)} MB/s`;
   console.log(`${name}: ${rate(mine)}, xterm.js ${rate(other)}: ${(other / mine).toFixed(1)} times`);
 }
 const frames = pieces(spinner(36_000));
 const [mine, other] = [await seconds(ours, frames), await seconds(xterm, frames)];
 console.log(`a spinner for an hour, 36,000 frames: ${mine.toFixed(2)} s, xterm.js ${other.toFixed(2)} s`);
-if (globalThis.gc) {
-  const [kept, one] = await memory(ours);
-  const [theirs, another] = await memory(xterm);
-  console.log(`memory of ${KEPT.toLocaleString("en")} coloured lines: ${(kept / 1e6).toFixed(0)} MB, xterm.js ${(theirs / 1e6).toFixed(0)} MB`);
-  if (one.history.end === 0 || another.buffer.active.length === 0) throw new Error("there is nothing");
-}
+const [kept, theirs] = [memory("ours"), memory("xterm")];
+const bytes = (size) => `${(size / 1e6).toFixed(0)} MB`;
+console.log(`memory of ${KEPT.toLocaleString("en")} coloured lines: ${bytes(kept)}, xterm.js ${bytes(theirs)}`);

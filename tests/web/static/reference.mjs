@@ -219,11 +219,15 @@ export function difference(found, expected, joined = true) {
   return null;
 }
 
-/** The first difference between the terminal and the reference after the same output; null if there is none. */
-export async function compare(parts, options) {
+/**
+ * The first difference between the terminal and the reference after the same output; null if there is none.
+ *
+ * @param {boolean} joined whether lines are compared too (see `difference`)
+ */
+export async function compare(parts, options, joined = true) {
   const found = shown(tested(parts, options));
   const other = await reference(parts, options);
   const expected = referenceShown(other, found.joinsHistory);
   other.dispose();
-  return difference(found, expected, !/\x1b\[\d*[SM]/.test(parts.join("")));
+  return difference(found, expected, joined);
 }
