@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 import socket
+import time
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import quote, urlencode
