@@ -82,6 +82,11 @@ class Message(dict[str, Any]):
         """The message as one unmasked WebSocket text frame."""
         return text_frame(orjson.dumps(self))
 
+    def let_text_go(self) -> None:
+        """Keep no more than the frame, for whoever looks at nothing else: a message that waits costs one form of it."""
+        _ = self.frame
+        self["data"] = ""
+
     def deflated_frame(self) -> bytes:
         """The message as one compressed frame (RFC 7692)."""
         with self._lock:

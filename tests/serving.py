@@ -111,6 +111,12 @@ class ServerProcess:
         assert found
         return int(found[1]) * 1024
 
+    def resident(self) -> int:
+        """How many bytes of memory it has in use now."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
     def watches(self) -> int:
         """How many inotify watches it holds."""
         return count_watches(self.pid)

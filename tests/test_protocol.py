@@ -245,3 +245,13 @@ def test_what_is_nearly_an_option_is_refused(field: str) -> None:
 def test_a_clients_own_fields_are_ignored(field: str) -> None:
     """What is not like an option is none of ours."""
     assert parse_command(json.dumps({"type": "subscribe:logs", "sessionName": "build", field: 5})) == Subscribe("build")
+
+
+def test_a_message_whose_text_is_let_go_keeps_its_frames() -> None:
+    """What is sent is the same, and the mapping has the protocol's keys still."""
+    message = data_message("a", "text" * 10_000, initial=True, complete=False)
+    other = data_message("a", "text" * 10_000, initial=True, complete=False)
+    message.let_text_go()
+    assert message.frame == other.frame
+    assert message.deflated_frame() == other.deflated_frame()
+    assert message == {**other, "data": ""}

@@ -13,7 +13,10 @@ def close_on_stop(worker: Any) -> None:
 
     def close_and_stop(number: int, frame: FrameType | None) -> None:
         stop(number, frame)  # first, so that clients that come back meet the next worker
-        threading.Thread(target=close_websockets, args=(worker,), name="logstream-close").start()
+        try:
+            threading.Thread(target=close_websockets, args=(worker,), name="logstream-close").start()
+        except RuntimeError:  # no thread to be had
+            close_websockets(worker)
 
     signal.signal(signal.SIGTERM, close_and_stop)
     signal.siginterrupt(signal.SIGTERM, False)

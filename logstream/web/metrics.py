@@ -97,6 +97,7 @@ class _PrometheusMetrics(Metrics):
         self._lock = threading.Lock()
         self._told = (0, 0)  # messages and bytes that the counters have
         self._connections = 0
+        self._is_refreshing = False
         self._idle = threading.Event()  # of the refresher that runs, to end it
 
     def delivered(self, seconds: float) -> None:
@@ -108,18 +109,21 @@ class _PrometheusMetrics(Metrics):
     def connected(self) -> None:
         with self._lock:
             self._connections += 1
-            if self._connections > 1 or not self._shared:
+            if self._is_refreshing or not self._shared:
                 return
-            self._idle = threading.Event()
-            refresher = threading.Thread(
-                target=self._refresh_until, args=(self._idle,), name="logstream-metrics", daemon=True
-            )
-        refresher.start()
+            self._is_refreshing = True
+            idle = self._idle = threading.Event()
+        try:
+            threading.Thread(target=self._refresh_until, args=(idle,), name="logstream-metrics", daemon=True).start()
+        except RuntimeError:  # no thread to be had: the next connection tries again
+            with self._lock:
+                self._is_refreshing = False
 
     def disconnected(self) -> None:
         with self._lock:
             self._connections -= 1
             if self._connections == 0:
+                self._is_refreshing = False
                 self._idle.set()
 
     def response(self) -> Response:

@@ -1,5 +1,6 @@
 """Tests of the WebSocket endpoint: real clients of gunicorn and of Flask's development server."""
 
+import contextlib
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ from flask import Flask
 from logstream import LogStream
 from logstream.config import Settings
 
-from ..serving import ServerProcess, wait_until
+from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import CLOSE, PING, PONG, TEXT, ClosedError, Viewer
 
 Viewing = Callable[..., Viewer]
@@ -540,3 +541,20 @@ def test_a_server_without_a_socket_says_so() -> None:
     LogStream(app)
     headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
     assert app.test_client().get("/ws", headers=headers).status_code == 501
+
+
+def test_who_does_not_read_costs_one_form_of_one_message(start: Starting) -> None:
+    """Clients that never read their first message of a megabyte cost little more than its frame."""
+    server, clients = start("gunicorn"), 40
+    for number in range(clients):
+        server.log(str(number)).write_bytes((b"x" * 79 + b"\n") * 13_000)
+    with contextlib.ExitStack() as open_ones:
+        viewers = [open_ones.enter_context(Viewer(server.port, receive_buffer=4096)) for _ in range(clients)]
+        before = server.resident()
+        for number, viewer in enumerate(viewers):
+            viewer.subscribe(str(number))
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["subscriptions"] == clients)
+        wait_until(lambda: server.resident() > before + clients * 800_000)
+        rested = [server.resident()]
+        wait_until(lambda: (rested.append(server.resident()), rested[-1] == rested[-2])[1])
+        assert (rested[-1] - before) / clients < 1_600_000

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from logstream import create_app
+from logstream.web.metrics import Metrics
 
 from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import ClosedError, Viewer
@@ -120,3 +122,28 @@ def test_without_the_library_the_answer_says_what_to_install(monkeypatch: pytest
     answer = create_app().test_client().get("/metrics")
     assert answer.status_code == 501
     assert "prometheus-client" in answer.text
+
+
+def test_a_refresh_that_finds_no_thread_is_tried_by_the_next_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With several processes figures are refreshed by a thread; a connection is none the worse where there is none."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    metrics = Metrics.create(lambda: dict.fromkeys(GAUGES, 0), lambda: (0, 0))
+    threads = threading.active_count()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        metrics.connected()
+    metrics.connected()
+    assert threading.active_count() == threads + 1
+    metrics.disconnected()
+    metrics.disconnected()
+    wait_until(lambda: threading.active_count() == threads)
+
+
+GAUGES = ("connections", "subscriptions", "watched_sessions", "clients_behind")
+
+
+def no_thread(thread: threading.Thread) -> None:
+    """As on a machine that has no thread left."""
+    raise RuntimeError("can't start new thread")
