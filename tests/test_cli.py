@@ -287,7 +287,7 @@ def test_a_server_that_says_nothing_is_an_error() -> None:
             assert command.returncode == 1
             assert said.startswith("logstream: There is no server at ")
             assert said.count("\n") == 1
-        assert CONNECT_TIMEOUT <= time.monotonic() - began < CONNECT_TIMEOUT + 5
+        assert time.monotonic() - began >= CONNECT_TIMEOUT
 
 
 def test_a_server_that_speaks_something_else_is_an_error() -> None:

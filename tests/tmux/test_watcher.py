@@ -21,7 +21,7 @@ from logstream.tmux import watcher as watcher_module
 from logstream.tmux.server import Answer, ask
 
 from ..serving import ServerProcess, Starting, count_descriptors, wait_until
-from ..viewer import Viewer
+from ..viewer import PONG, Viewer
 from .tmuxserver import TmuxServer, needs_tmux
 
 pytestmark = needs_tmux
@@ -141,6 +141,21 @@ def test_a_session_whose_tmux_server_cannot_be_asked_goes_on_for_its_viewers(sta
         os.kill(pid, signal.SIGTERM)
         viewer.read_until(lambda: sum(message["isComplete"] for message in viewer.messages) == 2, 3)
     assert server.stop().count(f"the tmux server with process {pid} cannot be asked") == 1
+
+
+def test_without_a_thread_at_first_a_session_s_end_is_noticed_later(start: Starting, tmux: TmuxServer) -> None:
+    """Whatever comes from any connection has it tried again."""
+    server = start("gunicorn", app="tests.threadless", LOGSTREAM_TMUX=tmux.socket)
+    server.log("a").touch()
+    tmux.begin("a")
+    with Viewer(server.port) as viewer, Viewer(server.port) as other:
+        viewer.subscribe("a")
+        viewer.receive()
+        other.send_frame(PONG)
+        assert viewer.drain(2) == []
+        tmux.run("kill-server")
+        viewer.read_until(lambda: viewer.messages[-1]["isComplete"], 3)
+    server.stop()
 
 
 class Watched:
