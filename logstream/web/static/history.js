@@ -24,14 +24,18 @@ class Block {
   #returns = false;
   /** Where lines end without a newline: they go on in the next one. @type {number[]} */
   #cuts = [];
-  /** Beginning and end of each run that has a style. @type {number[]} */
-  #places = [];
+  /** Beginning and end of each run that has a style, and which of the styles it is. */
+  #places;
+  #runs = 0;
   /** @type {Style[]} */
   #styles = [];
+  /** Where in these each one is. @type {Map<Style, number> | null} */
+  #indexes = new Map();
 
-  /** @param {number} first */
-  constructor(first) {
+  /** @param {number} first @param {Uint32Array<ArrayBuffer>} places room for those, which it has until it is sealed */
+  constructor(first, places) {
     this.first = first;
+    this.#places = places;
   }
 
   get isFull() {
@@ -40,12 +44,28 @@ class Block {
 
   /** @param {string} text @param {Style | null} style */
   add(text, style) {
-    if (style !== null) {
-      this.#places.push(this.characters, this.characters + text.length);
-      this.#styles.push(style);
-    }
+    if (style !== null) this.#place(text.length, style);
     this.#parts.push(text);
     this.characters += text.length;
+  }
+
+  /** @param {number} length @param {Style} style */
+  #place(length, style) {
+    let index = this.#indexes?.get(style);
+    if (index === undefined) {
+      index = this.#styles.push(style) - 1;
+      this.#indexes?.set(style, index);
+    }
+    const at = 3 * this.#runs;
+    if (at === this.#places.length) {
+      const more = new Uint32Array(2 * at);
+      more.set(this.#places);
+      this.#places = more;
+    }
+    this.#places[at] = this.characters;
+    this.#places[at + 1] = this.characters + length;
+    this.#places[at + 2] = index;
+    this.#runs += 1;
   }
 
   /** @param {string} text whole lines, each with CR LF at its end @param {number} lines how many */
@@ -67,9 +87,16 @@ class Block {
     this.lines += 1;
   }
 
-  /** Nothing is added any more. Parts would keep alive all of what they are parts of, and that is more than one large part. */
+  /**
+   * Nothing is added any more; the room that it had is for another one. Parts would keep alive all of what they are parts
+   * of, and that is more than one large part.
+   */
   seal() {
     if (this.#parts.length > 1 || !this.#returns) this.text();
+    const places = this.#places;
+    this.#places = places.slice(0, 3 * this.#runs);
+    this.#indexes = null;
+    return places;
   }
 
   text() {
@@ -109,12 +136,12 @@ class Block {
     const text = this.text();
     const to = this.#end(last);
     let at = this.#end(first);
-    for (let index = 0; index < this.#styles.length; index += 1) {
-      const begin = Math.max(this.#places[2 * index], at);
-      const end = Math.min(this.#places[2 * index + 1], to);
+    for (let run = 0; run < this.#runs; run += 1) {
+      const begin = Math.max(this.#places[3 * run], at);
+      const end = Math.min(this.#places[3 * run + 1], to);
       if (begin >= end) continue;
       if (begin > at) add(text.slice(at, begin), null);
-      add(text.slice(begin, end), this.#styles[index]);
+      add(text.slice(begin, end), this.#styles[this.#places[3 * run + 2]]);
       at = end;
     }
     if (at < to) add(text.slice(at, to), null);
@@ -220,8 +247,7 @@ export class History {
   #block() {
     let block = this.#blocks.at(-1);
     if (block === undefined || block.isFull) {
-      block?.seal();
-      block = new Block(this.end);
+      block = new Block(this.end, block?.seal() ?? new Uint32Array(3 * BLOCK_LINES));
       this.#blocks.push(block);
     }
     return block;

@@ -106,13 +106,14 @@ export class Row {
 
   /** Add to the runs. @param {number} column at the end of them, or after it @param {string} text @param {Style | null} style */
   append(column, text, style) {
-    if (column > this.width) this.#add(" ".repeat(column - this.width), null);
-    this.#add(text, style);
+    if (column > this.width) this.add(" ".repeat(column - this.width), null);
+    this.add(text, style);
     this.width = column + text.length;
   }
 
-  /** @param {string} text @param {Style | null} style */
-  #add(text, style) {
+  /** Add to the runs at their end, whose width is set by whoever calls. @param {string} text @param {Style | null} style */
+  add(text, style) {
+    this.changed = true;
     const { count, texts, styles } = this;
     if (count > 0 && styles[count - 1] === style) {
       texts[count - 1] += text;
@@ -126,7 +127,7 @@ export class Row {
   /** Keep a tab at the end of the runs as one. @param {number} stop the column that it leads to */
   appendTab(stop) {
     this.changed = this.tabbed = true;
-    this.#add("\t", null);
+    this.add("\t", null);
     this.width = stop;
   }
 

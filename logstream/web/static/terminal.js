@@ -195,6 +195,14 @@ export class Terminal {
     }
     const screen = this.#screen;
     const { columns } = screen;
+    const row = screen.rows[screen.y];
+    const end = screen.x + to - from;
+    if (row.cells === null && row.width === screen.x && end <= columns) {
+      row.add(data.slice(from, to), this.#style);
+      row.width = screen.x = end;
+      this.#lastWidth = 1;
+      return;
+    }
     while (from < to) {
       let room = columns - screen.x;
       if (room <= 0) {
