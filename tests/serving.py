@@ -22,8 +22,10 @@ COMMANDS = {
     "flask": ["-m", "flask", "--app", "wsgi", "run", "--port", "0"],
 }
 
+PATIENCE = 30.0  # seconds after which it is given up to wait for what no time is promised for
 
-def wait_until(condition: Callable[[], object], timeout: float = 5.0) -> None:
+
+def wait_until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Await a condition; fail where it does not come true."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -67,7 +69,7 @@ class ServerProcess:
         return self._output.read_text()
 
     def _said(self, pattern: str) -> str:
-        wait_until(lambda: re.search(pattern, self.output()) or self.process.poll() is not None, 20)
+        wait_until(lambda: re.search(pattern, self.output()) or self.process.poll() is not None)
         found = re.search(pattern, self.output())
         assert found, self.output()
         return found[1]
@@ -85,7 +87,7 @@ class ServerProcess:
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
     ) -> Answer:
         """An HTTP request's whole answer, which may be a redirection."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
@@ -125,7 +127,7 @@ class ServerProcess:
         """End it, and return all that it has printed."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise

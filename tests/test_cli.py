@@ -25,7 +25,7 @@ import pytest
 
 from logstream.client import CONNECT_TIMEOUT
 
-from .serving import ROOT, ServerProcess, Starting, wait_until
+from .serving import PATIENCE, ROOT, ServerProcess, Starting, wait_until
 
 MIXED = "größer 日本語 😀\n"
 
@@ -38,7 +38,7 @@ def logstream(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -88,9 +88,9 @@ def test_tail_follows_to_completion(server: ServerProcess, url: str, tmp_path: P
         wait_until(lambda: server.output().count("Booting worker") == 2)
         with log.open("a") as file:
             file.write("after a reload")
-        wait_until(lambda: output.read_bytes() == log.read_bytes(), 10)
+        wait_until(lambda: output.read_bytes() == log.read_bytes())
         assert logstream("complete", "a", "--url", url).returncode == 0
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     assert output.read_bytes() == log.read_bytes()
 
 
@@ -105,7 +105,7 @@ def test_tail_begins_where_it_is_told_and_goes_on_like_tail_f(server: ServerProc
         wait_until(lambda: output.read_text().endswith("anew\n"))
         assert "begun again" in output.read_text()
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 130
+        assert process.wait(PATIENCE) == 130
 
 
 def test_tail_into_a_reader_that_leaves(server: ServerProcess, url: str) -> None:
@@ -116,7 +116,7 @@ def test_tail_into_a_reader_that_leaves(server: ServerProcess, url: str) -> None
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     assert ran.stdout == MIXED * 2
@@ -177,14 +177,14 @@ def test_serve_is_the_same_server(tmp_path: Path) -> None:
     output = tmp_path / "output"
     arguments = ("serve", "--directory", str(tmp_path), "--bind", "127.0.0.1:0", "--token", "secret")
     with running(output, *arguments) as process:
-        wait_until(lambda: "Listening at" in output.read_text(), 20)
+        wait_until(lambda: "Listening at" in output.read_text())
         found = re.search(r"Listening at: (http://\S+)", output.read_text())
         assert found
-        wait_until(lambda: "serving" in output.read_text(), 20)
+        wait_until(lambda: "serving" in output.read_text())
         listed = logstream("sessions", "--url", found[1], "--token", "secret")
         assert listed.stdout.endswith("a\n")
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
     assert "Traceback" not in output.read_text()
 
 
@@ -213,7 +213,7 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
 
     def run(*arguments: str) -> str:
         ran = subprocess.run(
-            [*tmux, *arguments], env=environment, cwd=ROOT, capture_output=True, check=True, timeout=20
+            [*tmux, *arguments], env=environment, cwd=ROOT, capture_output=True, check=True, timeout=PATIENCE
         )
         return ran.stdout.decode()
 
@@ -221,7 +221,7 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
     run("new-session", "-d", "-x", "100", "-y", "20", "-s", "pane", command)
     try:
         run("pipe-pane", "-t", "pane", f"cat > {screen}")
-        wait_until(lambda: "red end" in run("capture-pane", "-p", "-t", "pane"), 30)
+        wait_until(lambda: "red end" in run("capture-pane", "-p", "-t", "pane"))
         shown = run("capture-pane", "-p", "-e", "-t", "pane").rstrip().splitlines()
         assert shown[-1] == "\x1b[31mred\x1b[39m end"
         assert "% of" not in "".join(shown)

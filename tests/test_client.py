@@ -17,7 +17,7 @@ from logstream.client import Event, NoServerError, NotAllowedError, SessionError
 
 from .proxy import Proxy
 from .scripted import Say, ScriptedServer
-from .serving import ServerProcess, Starting, wait_until
+from .serving import PATIENCE, ServerProcess, Starting, wait_until
 
 MIXED = "größer 日本語 😀\n"
 
@@ -39,7 +39,7 @@ class Reader:
     def __init__(self, *arguments: str, **options: object) -> None:
         self.text = ""
         self.events: list[Event] = []
-        self.thread = threading.Thread(target=self._read, args=(arguments, options))
+        self.thread = threading.Thread(target=self._read, args=(arguments, options), daemon=True)
         self.thread.start()
 
     def _read(self, arguments: tuple[str, ...], options: dict[str, object]) -> None:
@@ -62,27 +62,26 @@ def test_a_session_is_followed_to_its_end(server: ServerProcess, session: str, l
     log.write_text("anew")
     wait_until(lambda: reader.text == "anew")
     server.complete(session)
-    reader.thread.join(5)
+    reader.thread.join(PATIENCE)
     assert reader.events[-1].complete
     assert [event.complete for event in reader.events].count(True) == 1
 
 
-def test_a_restart_of_the_server_is_not_seen(start: Starting) -> None:
+def test_a_restart_of_the_server_is_not_seen(start: Starting, address: str) -> None:
     """While the server is down the iterator waits; then it goes on, with nothing lost or twice, and one load."""
-    server = start("gunicorn")
+    server = start("gunicorn", LOGSTREAM_BIND=address)
     log = server.log("a")
     log.write_text(MIXED)
-    port = str(server.port)
     reader = Reader(url(server), "a")
     wait_until(lambda: reader.text == MIXED)
     for number in range(3):
         server.stop()
         with log.open("a") as file:
             file.write(f"{number} {MIXED}")
-        server = start("gunicorn", LOGSTREAM_BIND=f"127.0.0.1:{port}")
-        wait_until(lambda: reader.text == log.read_text(), 10)
+        server = start("gunicorn", LOGSTREAM_BIND=address)
+        wait_until(lambda: reader.text == log.read_text())
     server.complete("a")
-    reader.thread.join(5)
+    reader.thread.join(PATIENCE)
     assert [event.reset for event in reader.events].count(True) == 1
     server.stop()
 
@@ -100,7 +99,7 @@ def test_where_to_begin(server: ServerProcess, session: str, log: Path) -> None:
     server.log(f"{session}-later").write_text("there")
     wait_until(lambda: reader.text == "there")
     server.complete(f"{session}-later")
-    reader.thread.join(5)
+    reader.thread.join(PATIENCE)
 
 
 def test_what_is_wrong_is_said(start: Starting) -> None:

@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
+from .serving import PATIENCE
+
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
@@ -93,7 +95,7 @@ class Viewer:
         self.sock = socket.socket()
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(10)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(("127.0.0.1", port))
         self._buffer = bytearray()
         self.received = 0  # bytes
@@ -160,7 +162,7 @@ class Viewer:
 
     # What it receives.
 
-    def frame(self, timeout: float = 5.0) -> tuple[int, bytes]:
+    def frame(self, timeout: float = PATIENCE) -> tuple[int, bytes]:
         """The next frame's opcode and payload. Raises TimeoutError, or ClosedError at the end of the stream."""
         deadline = time.monotonic() + timeout
         while True:
@@ -170,7 +172,7 @@ class Viewer:
             self.sock.settimeout(max(0.001, deadline - time.monotonic()))
             self._fill()
 
-    def receive(self, timeout: float = 5.0) -> dict[str, Any]:
+    def receive(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next message. Answers pings; raises TimeoutError, or ClosedError."""
         while True:
             opcode, payload = self.frame(timeout)
@@ -182,13 +184,13 @@ class Viewer:
                 self.closed = True
                 raise ClosedError(int.from_bytes(payload[:2]) if payload else None)
 
-    def read_until(self, done: Callable[[], bool], timeout: float = 10.0) -> None:
+    def read_until(self, done: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Receive messages until `done()`."""
         deadline = time.monotonic() + timeout
         while not done():
             self.receive(max(0.001, deadline - time.monotonic()))
 
-    def read_text(self, session: str, text: str, timeout: float = 10.0) -> None:
+    def read_text(self, session: str, text: str, timeout: float = PATIENCE) -> None:
         """Receive messages until a session's text is this one."""
         try:
             self.read_until(

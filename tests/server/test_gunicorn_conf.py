@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ..serving import COMMANDS, ROOT, Starting
+from ..serving import COMMANDS, PATIENCE, ROOT, Starting
 from ..viewer import ClosedError, RefusedError, Viewer
 
 
@@ -31,7 +31,7 @@ from ..viewer import ClosedError, RefusedError, Viewer
 def test_bad_configuration_stops_the_start_with_one_line(kind: str, environ: dict[str, str]) -> None:
     """The operator reads which setting is wrong, and no traceback."""
     ended = subprocess.run(
-        [sys.executable, *COMMANDS[kind]], cwd=ROOT, env=os.environ | environ, capture_output=True, timeout=30
+        [sys.executable, *COMMANDS[kind]], cwd=ROOT, env=os.environ | environ, capture_output=True, timeout=PATIENCE
     )
     assert ended.returncode != 0
     lines = ended.stderr.decode().strip().splitlines()
@@ -51,7 +51,7 @@ def closed_with(viewer: Viewer) -> int | None:
     """The code that a connection is closed with, whatever comes before it."""
     try:
         while True:
-            viewer.receive(5)
+            viewer.receive()
     except ClosedError as error:
         return error.code
 
@@ -74,7 +74,7 @@ def test_a_stop_closes_every_client_at_once(start: Starting, stop: signal.Signal
         assert {closed_with(viewer) for viewer in viewers} == {1001}
         for viewer in viewers:
             viewer.close()
-        server.process.wait(5)
+        server.process.wait(PATIENCE)
         assert time.monotonic() - begin < 2.5
     assert "Traceback" not in server.output()
     assert "SIGKILL" not in server.output()
@@ -89,14 +89,14 @@ def test_a_client_that_does_not_leave_is_left(start: Starting) -> None:
         begin = time.monotonic()
         server.process.terminate()
         assert closed_with(viewer) == 1001
-        server.process.wait(5)
+        server.process.wait(PATIENCE)
         assert time.monotonic() - begin < 2.5
     assert "SIGKILL" not in server.output()
 
 
 def come_back(port: int) -> Viewer:
     """Connect as clients do after a deploy: a worker that is going away may still answer with 503."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return Viewer(port)
