@@ -103,6 +103,7 @@ def tail(name: str, lines: int | None, until_complete: bool, url: str, token: st
         sys.stderr.close()  # who reads has left; Python would complain at its end
         sys.exit(1)
     except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left Python would print at its end
         _fail(f"The log cannot be printed: {error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kind = getattr(item, "callspec", None) and item.callspec.params.get("server")  # type: ignore[attr-defined]
         if kind:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kind}"))
+        elif "window" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))  # there is one, and it is looked at how fast it is
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,6 @@ PATIENCE = 0.1  # seconds that a follower may take before another thread goes on
 _TICK = 0.05  # seconds between two looks at the shifts
 _SLOW = 3  # followers of a device that are stuck, from which on the device takes the slow lane
 _LANE = 32  # threads of the slow lane
-_JOIN = 1.0  # seconds that a thread which is not known to be stuck has to end
 
 
 class Follower(Protocol):
@@ -96,26 +95,17 @@ class Relief:
         self._lane: deque[Follower] = deque()
         self._lane_threads = 0
         self._stopped = threading.Event()
-        self._monitor = threading.Thread(target=self._watch_over, name="logstream-relief", daemon=True)
+        self.monitor = threading.Thread(target=self._watch_over, name="logstream-relief", daemon=True)
 
     def start(self, loops: list[Loop]) -> None:
         """Watch over these loops. Raises RuntimeError where there is no thread for that; may be called again."""
         self._loops = loops
-        if not self._monitor.is_alive():
-            self._monitor.start()
+        if not self.monitor.is_alive():
+            self.monitor.start()
 
     def stop(self) -> None:
         """Watch no more. Idempotent."""
         self._stopped.set()
-
-    def is_alive(self) -> bool:
-        """Whether a thread that is not stuck is still running."""
-        return self._monitor.is_alive()
-
-    def join(self) -> None:
-        """Wait until the thread that watches has ended."""
-        if self._monitor.ident is not None:
-            self._monitor.join(_JOIN)
 
     def wake(self, shift: Shift, follower: Follower) -> None:
         """Wake a follower, on the thread whose shift this is; or put it off, where it is stuck."""

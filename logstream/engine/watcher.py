@@ -19,7 +19,7 @@ from .relief import Follower, Loop, Relief, Shift
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
-_JOIN = 1.0  # seconds that a thread which is not known to be stuck has to end
+_JOIN = 1.0  # seconds that all threads have to end
 _SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
 
 
@@ -236,14 +236,14 @@ class _Observer:
 
     def is_alive(self) -> bool:
         """Whether a thread of it is still running, but for those that are stuck."""
-        return self._relief.is_alive() or any(thread.is_alive() for thread in self._threads())
+        return any(thread.is_alive() for thread in [self._relief.monitor, *self._threads()])
 
     def join(self) -> None:
-        """Wait until all threads have ended that are not stuck."""
-        self._relief.join()
-        for thread in self._threads():
+        """Wait until all threads have ended, but not long for those that are stuck."""
+        deadline = time.monotonic() + _JOIN
+        for thread in [self._relief.monitor, *self._threads()]:
             if thread.ident is not None:
-                thread.join(_JOIN)
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _threads(self) -> list[threading.Thread]:
         inotify = [self._inotify.loop.thread] if self._inotify is not None else []
