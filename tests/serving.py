@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import os
 import re
@@ -152,6 +153,8 @@ def parent_of(pid: int) -> int | None:
 
 def count_descriptors(pid: int | str = "self") -> int:
     """How many descriptors a process has open."""
+    if pid == "self":
+        gc.collect()  # what an earlier test's errors still hold is not this one's
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
