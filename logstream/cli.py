@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import http.client
 import io
@@ -64,10 +63,8 @@ _name = click.argument("name", callback=_parse_name)
 @click.group("logstream", context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Live logs over WebSocket."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # or not every session's name could be printed
-            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
-            stream.reconfigure(encoding="utf-8" if is_ascii else None, errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # or names that its encoding does not have could not be printed
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @cli.command()
@@ -210,17 +207,14 @@ class _Terminal(_Output):
         self._descriptor = sys.stdout.fileno()
 
     def __enter__(self) -> _Terminal:
-        for number, handler in (
-            (signal.SIGTERM, _terminate),
-            (signal.SIGHUP, _terminate),
-            (signal.SIGTSTP, self._suspend),
-        ):
-            if signal.getsignal(number) == signal.SIG_DFL:  # else somebody wants it to be ignored
-                signal.signal(number, handler)
+        for number in _ENDING:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # else it is to be ignored
+                signal.signal(number, _end)
+        if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, self._suspend)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient would come between
         with contextlib.suppress(OSError):
             self.restart()
 
@@ -243,7 +237,14 @@ class _Terminal(_Output):
         self._put(self._filter.redo())
 
 
-def _terminate(number: int, _: FrameType | None) -> NoReturn:
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    for each in _ENDING:  # or who is impatient would interrupt what is done in the end
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)
 
 

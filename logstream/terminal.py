@@ -11,9 +11,10 @@ import re
 
 _LONGEST = 1000  # characters of a sequence; one with more is none
 
-# Each control character but those that text has: BEL, BS, HT, LF, VT, FF, CR. Those from 0x80 on are what some
-# terminals take for the beginning of a sequence.
-_SPECIAL = re.compile("[\x00-\x06\x0e-\x1f\x7f-\x9f]")
+# Most of a log: text, with BEL, BS, HT, LF, VT, FF and CR, and colours. No other control character, and none of those
+# from 0x80 on, which some terminals take for the beginning of a sequence.
+_RUN = re.compile(r"(?:[^\x00-\x06\x0e-\x1f\x7f-\x9f]+|\x1b\[[0-9;]{,100}m)+")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ESC = "\x1b"
 _SHIFT_OUT, _SHIFT_IN = "\x0e", "\x0f"
 
@@ -105,26 +106,26 @@ class TerminalFilter:
         return undone
 
     def _outside(self, text: str, place: int, shown: list[str]) -> int:
-        """Take text and the sequence behind it, from a place on outside strings; the place behind both."""
-        found = _SPECIAL.search(text, place)
-        end = len(text) if found is None else found.start()
-        shown.append(text[place:end])
-        if found is None:
-            return end
-        if found[0] != _ESC:
-            shown.append(self._shift(found[0]))
-            return found.end()
-        if _STRING.match(text, end):
-            return self._open_string(text, end, shown)
-        sequence = _CSI.match(text, end)
+        """Take the next of what is no string's content, from a place on: a run of text, or what a control begins."""
+        run = _RUN.match(text, place)
+        if run is not None:
+            shown.append(run[0])
+            self._note_colours(_COLOURS.findall(run[0]))
+            return run.end()
+        if text[place] != _ESC:
+            shown.append(self._shift(text[place]))
+            return place + 1
+        if _STRING.match(text, place):
+            return self._open_string(text, place, shown)
+        sequence = _CSI.match(text, place)
         if sequence is not None:
             shown.append(_text_controls(sequence[1]) + self._control_sequence(_printable(sequence[1]), sequence[2]))
             return sequence.end()
-        sequence = _ESCAPE.match(text, end)
+        sequence = _ESCAPE.match(text, place)
         if sequence is not None:
             shown.append(_text_controls(sequence[1]) + self._escape_sequence(_printable(sequence[1]), sequence[2]))
             return sequence.end()
-        begun = _BEGUN.match(text, end)
+        begun = _BEGUN.match(text, place)
         assert begun is not None, "an ESC is the beginning of one"
         if begun.end() == len(text):
             self._held = begun[0]
@@ -154,15 +155,10 @@ class TerminalFilter:
             shown.append(_printable(text[place:end]))
         if stop is None:
             return end
-        if text[end:] == _ESC:  # of the string's end, or of what comes instead of it
-            self._held = _ESC
-            return len(text)
         if passes:
             shown.append(_STRING_END)
         self._in_string = None
-        if stop[0] != _ESC:
-            return stop.end()
-        return end + len(_STRING_END) if text.startswith(_STRING_END, end) else end
+        return end if stop[0] == _ESC else stop.end()  # by itself, the end of a string shows nothing
 
     def _control_sequence(self, body: str, final: str) -> str:
         parts = _CSI_PARTS.fullmatch(body)
@@ -176,7 +172,7 @@ class TerminalFilter:
         sequence = f"\x1b[{body}{final}"
         name = marker + intermediates + final
         if name in _UNDONE:
-            self._note(name, sequence, _UNDONE[name], usual=not parameters.strip("0;"))
+            self._note(name, sequence, _UNDONE[name], usual=_is_usual(parameters))
         elif name == "u":
             self._restore_saved()
         return sequence
@@ -226,11 +222,25 @@ class TerminalFilter:
         if name in _SAVED:
             self._saved[name] = undo
 
+    def _note_colours(self, sequences: list[str]) -> None:
+        """The same for colours; those before the last reset count only as such that may have been saved."""
+        usual = [_is_usual(sequence[2:-1]) for sequence in sequences]
+        if True in usual and False in usual:
+            self._saved["m"] = _UNDONE["m"]
+        last = len(usual) - usual[::-1].index(True) - 1 if True in usual else 0
+        for sequence, is_usual in zip(sequences[last:], usual[last:], strict=True):
+            self._note("m", sequence, _UNDONE["m"], usual=is_usual)
+
     def _restore_saved(self) -> None:
         """What was saved comes back, perhaps by another program, and then it may be anything."""
         self._saved = {"m": _UNDONE["m"], "(": "\x1b(B", _SHIFT_OUT: _SHIFT_IN} | self._saved
         for name, undo in self._saved.items():
             self._changed.setdefault(name, ("", undo))
+
+
+def _is_usual(parameters: str) -> bool:
+    """Whether they are those which set things back."""
+    return not parameters.strip("0;")
 
 
 def _text_controls(sequence: str) -> str:

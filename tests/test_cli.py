@@ -30,7 +30,7 @@ from .serving import PATIENCE, ROOT, ServerProcess, Starting, wait_until
 MIXED = "größer 日本語 😀\n"
 
 
-def logstream(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def logstream(*arguments: str, encoding: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     return subprocess.run(
         [sys.executable, "-m", "logstream", *arguments],
@@ -38,6 +38,7 @@ def logstream(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env=os.environ | environment,
         capture_output=True,
         text=True,
+        encoding=encoding,
         timeout=PATIENCE,
         check=False,
     )
@@ -335,6 +336,8 @@ def test_names_that_are_not_ascii_in_any_locale(server: ServerProcess, url: str,
     listed = logstream("sessions", **settings).stdout
     assert listed.endswith(f"complete  {name}\n")
     assert json.loads(logstream("sessions", "--json", **settings).stdout)[0]["name"] == name
+    listed = logstream("sessions", **settings, PYTHONIOENCODING="latin-1", encoding="latin-1").stdout
+    assert listed.endswith("größer \\u65e5\\u672c \\U0001f600\n")
     missing = logstream("tail", "größter", **settings)
     assert missing.stderr == "logstream: Session 'größter' was not found.\n"
     for command in ("tail", "complete"):
@@ -411,7 +414,7 @@ def test_tail_leaves_a_terminal_as_it_was(start: Starting, server: ServerProcess
     server.log("a").write_text(FULL_SCREEN)
     for keys, number, code in (
         (b"\x03", None, 130),
-        (b"\x03\x03\x03", None, 130),
+        (b"impatient", None, 130),
         (b"", signal.SIGTERM, 143),
         (b"", signal.SIGHUP, 129),
         (b"complete", None, 0),
@@ -420,6 +423,10 @@ def test_tail_leaves_a_terminal_as_it_was(start: Starting, server: ServerProcess
             wait_until(lambda: terminal.read() == SHOWN)
             if keys == b"complete":
                 server.complete("a")
+            elif keys == b"impatient":
+                while terminal.process.poll() is None:
+                    terminal.process.send_signal(signal.SIGINT)
+                    terminal.read()
             elif keys:
                 terminal.type(keys)
             else:
