@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ _OPTIONS = (
     "--no-first-run",
     "--no-proxy-server",
 )
+Opening = Callable[[str], "LogPage"]  # the type of the fixture `open_page`
+
 _OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401")
 
 
@@ -146,6 +149,17 @@ def cpu_time_of(pid: int) -> float:
         return 0.0
 
 
+def append(path: Path, text: str) -> None:
+    """Write some more to a log."""
+    with path.open("a") as file:
+        file.write(text)
+
+
+def lines(first: int, last: int) -> str:
+    """Numbered lines."""
+    return "".join(f"line {number}\n" for number in range(first, last))
+
+
 class LogPage:
     """The page of one session, as its reader sees it."""
 
@@ -183,12 +197,18 @@ class LogPage:
         log = "const log = document.querySelector('#log');"
         return float(self._run(f"{log} return log.scrollHeight - log.clientHeight - log.scrollTop"))
 
-    def top_line(self) -> str:
-        """The first line that is seen."""
+    def top_line(self, below: int = 30) -> str:
+        """The line that is seen so many pixels below the top."""
         script = """const { x, y } = document.querySelector('#log').getBoundingClientRect();
-        const { offsetNode, offset } = document.caretPositionFromPoint(x + 20, y + 30);
+        const { offsetNode, offset } = document.caretPositionFromPoint(x + 20, y + arguments[0]);
         return offsetNode.data.slice(0, offset).split('\\n').at(-1) + offsetNode.data.slice(offset).split('\\n')[0];"""
-        return str(self._run(script))
+        return str(self._run(script, below))
+
+    def settled_top_line(self) -> str:
+        """The first line of which something is seen, once the page has been laid out for good."""
+        for _ in range(3):
+            self.browser.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0]))")
+        return self.top_line(2)
 
     def style(self, text: str) -> dict[str, str]:
         """How the run with this text is shown."""
@@ -206,6 +226,20 @@ class LogPage:
         """Turn the mouse's wheel over the log, up where negative."""
         wheel = {"type": "mouseWheel", "x": 300, "y": 300, "deltaX": 0, "deltaY": pixels}
         self.browser.command("Input.dispatchMouseEvent", **wheel)
+
+    def drag_scrollbar(self, share: float) -> None:
+        """Drag the scrollbar's thumb from the end to a share of the log."""
+        left, top, width, height = self._run(
+            "const { x, y, width, height } = document.querySelector('#log').getBoundingClientRect();"
+            "return [x, y, width, height];"
+        )
+        bar = {"x": left + width - 7, "button": "left", "buttons": 1, "clickCount": 1}
+        bottom = top + height - 22  # above the button with an arrow
+        mouse = "Input.dispatchMouseEvent"
+        self.browser.command(mouse, type="mousePressed", y=bottom, **bar)
+        for step in range(1, 11):
+            self.browser.command(mouse, type="mouseMoved", y=bottom - step / 10 * (1 - share) * height, **bar)
+        self.browser.command(mouse, type="mouseReleased", y=bottom - (1 - share) * height, **bar)
 
     def press(self, key: str, code: int) -> None:
         """Press a key, and let it go."""

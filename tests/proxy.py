@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 
 class Proxy:
     """Passes bytes between clients of an address and a port of 127.0.0.1, until it is silenced."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", rewrite: Callable[[bytes], bytes] | None = None) -> None:
+        """Listen; `rewrite` makes of each connection's first request, up to its blank line, what the server gets."""
+        self._rewrite = rewrite
         self._target = port
         self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port = self._listener.getsockname()[1]
@@ -49,9 +52,24 @@ class Proxy:
             self.accepted += 1
             self._sockets += [client, server]
             for ends in ((client, server), (server, client)):
-                thread = threading.Thread(target=self._pass, args=(*ends, self._passes))
+                run = self._pass if ends[0] is server or self._rewrite is None else self._pass_rewritten
+                thread = threading.Thread(target=run, args=(*ends, self._passes))
                 self._threads.append(thread)
                 thread.start()
+
+    def _pass_rewritten(self, source: socket.socket, drain: socket.socket, passes: threading.Event) -> None:
+        assert self._rewrite is not None
+        head = b""
+        try:
+            while b"\r\n\r\n" not in head:
+                received = source.recv(65536)
+                if not received:
+                    break
+                head += received
+            drain.sendall(self._rewrite(head))
+        except OSError:
+            return
+        self._pass(source, drain, passes)
 
     def _pass(self, source: socket.socket, drain: socket.socket, passes: threading.Event) -> None:
         try:

@@ -7,13 +7,12 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from ..browser import Browser, LogPage
+from ..browser import Browser, LogPage, Opening, append, lines
 from ..serving import ServerProcess, Starting, wait_until
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -37,8 +36,6 @@ BUILD = (
     + "\x1b[36mtraining\x1b[0m  \x1b[32m━━━━━━━━━━━━━━━━━━━━\x1b[90m━━━━━━━━━━━━\x1b[0m  62%"
 )
 
-Opening = Callable[[str], LogPage]
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
@@ -46,43 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
     yield process
     assert "Traceback" not in process.stop()
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests."""
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def browser(window: Browser) -> Iterator[Browser]:
-    """The browser, whose pages ask nobody but their server, and have nothing to complain about."""
-    window.reset()
-    yield window
-    hosts = {address.rpartition(":")[0] for address in window.addresses()}
-    complaints = window.complaints()
-    window.driver.get("about:blank")
-    assert hosts <= {"127.0.0.1"}
-    assert complaints == []
-
-
-@pytest.fixture
-def open_page(browser: Browser, server: ServerProcess) -> Opening:
-    """Opens the page of a session."""
-    return lambda session: LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{quote(session, safe='')}")
-
-
-def append(path: Path, text: str) -> None:
-    """Write some more to a log."""
-    with path.open("a") as file:
-        file.write(text)
-
-
-def lines(first: int, last: int) -> str:
-    """Numbered lines."""
-    return "".join(f"line {number}\n" for number in range(first, last))
 
 
 def nine_of_ten(answers: list[float]) -> float:

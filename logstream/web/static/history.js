@@ -305,6 +305,12 @@ export class History {
     return found;
   }
 
+  /** The block of lines that a line is in: its first one, and the one after its last. @param {number} line */
+  block(line) {
+    const block = this.#blocks.findLast(({ first }) => first <= line);
+    return block === undefined ? { first: line, end: line } : { first: block.first, end: block.first + block.lines };
+  }
+
   /** All of its text. */
   text() {
     return this.#blocks.map((block) => block.text()).join("");

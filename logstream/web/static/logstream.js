@@ -21,8 +21,17 @@
 
 const FIRST_DELAY = 250; // milliseconds until the first new attempt to connect; each further one waits twice as long,
 const LAST_DELAY = 5000; // up to this
+const SILENCE = 20_000; // milliseconds without a message until the server is asked whether it is there
+const ANSWER = 5000; // milliseconds that it has to answer
+const HANDSHAKE = 15_000; // milliseconds that it has to take a connection
+const LATE = 1000; // milliseconds that a timer may be late; if more, nobody could hear an answer meanwhile
 
-/** One connection to a server, which is opened with the first subscription and again whenever it is lost. */
+const WAKING = ["online", "pageshow"]; // events of a window after which a connection may be dead
+
+/**
+ * One connection to a server, which is opened with the first subscription and again whenever it is lost, also where nobody
+ * says so: a server that is silent is asked whether it is there.
+ */
 export class LogStream {
   #url;
   #WebSocket;
@@ -33,6 +42,9 @@ export class LogStream {
   #delay = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer = undefined;
+  /** The timer for a look whether the connection is alive. @type {ReturnType<typeof setTimeout> | undefined} */
+  #watch = undefined;
+  #asked = false; // whether it is, and no answer has come yet
   #onState;
   /** @type {State} */
   #state = "closed";
@@ -91,33 +103,86 @@ export class LogStream {
     this.#subscriptions.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#letGo();
+    for (const kind of WAKING) globalThis.removeEventListener?.(kind, this.#wake);
+    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     this.#setState("closed");
   }
 
   #connect() {
     this.#timer = undefined;
+    if (this.#state === "closed") {
+      for (const kind of WAKING) globalThis.addEventListener?.(kind, this.#wake);
+      globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    }
     this.#setState(this.#state === "closed" ? "connecting" : "reconnecting");
     const socket = new this.#WebSocket(this.#url);
     this.#socket = socket;
+    this.#watch = setTimeout(() => this.#reconnect(), HANDSHAKE);
     socket.onopen = () => {
       if (socket !== this.#socket) return;
+      this.#heard();
       this.#setState("open");
       for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
     };
     socket.onmessage = (event) => {
-      if (socket === this.#socket) this.#receive(JSON.parse(event.data));
+      if (socket !== this.#socket) return;
+      this.#heard();
+      this.#receive(JSON.parse(event.data));
     };
     socket.onclose = () => {
       if (socket !== this.#socket) return;
-      this.#socket = null;
+      this.#letGo();
       this.#setState("reconnecting");
       this.#delay = Math.min(LAST_DELAY, Math.max(FIRST_DELAY, 2 * this.#delay));
       this.#timer = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2)); // not all at once
     };
   }
+
+  /** There is a connection no more. */
+  #letGo() {
+    clearTimeout(this.#watch);
+    this.#asked = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  /** Connect anew: the connection that there is may look open, and is dead. */
+  #reconnect() {
+    this.#letGo();
+    this.#connect();
+  }
+
+  /** The connection is alive: look again when nothing has come for a while. */
+  #heard() {
+    this.#asked = false;
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => this.#ping(), SILENCE);
+  }
+
+  /** Ask whether the connection is alive. Whatever comes is an answer, an error too, as of a server that knows no pings. */
+  #ping() {
+    clearTimeout(this.#watch);
+    this.#asked = true;
+    this.#send({ type: "ping" });
+    const asked = performance.now();
+    this.#watch = setTimeout(() => {
+      if (performance.now() - asked > ANSWER + LATE) this.#ping();
+      else this.#reconnect();
+    }, ANSWER);
+  }
+
+  /** The page is back, or the network is: much may have happened that nobody was told of. */
+  #wake = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#connect();
+    } else if (this.#state === "open" && !this.#asked) {
+      this.#ping();
+    }
+  };
 
   /** @param {Subscription} subscription */
   #ask({ sessionName, options, cursor }) {

@@ -26,6 +26,8 @@ let offset = 0; // bytes that have come
 let total = null; // bytes there are; null before the first answer
 let skipped = 0; // bytes before the first one that was sent
 let complete = false;
+/** How much had been written when the end came; null as long as it has not. @type {number | null} */
+let written = null;
 /** @type {string | null} */
 let refusal = null;
 /** @type {ReturnType<LogStream["subscribe"]> | null} */
@@ -43,6 +45,7 @@ end.addEventListener("click", () => {
   view.follow();
   log.focus();
 });
+document.addEventListener("visibilitychange", update);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "End" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -59,6 +62,7 @@ function follow() {
       reset() {
         begins = true;
         first = 0;
+        written = null;
         view.reset();
       },
       text(text) {
@@ -70,10 +74,12 @@ function follow() {
         begins = complete = false;
         refusal = null;
         [offset, total] = [now, size];
+        written = size - now > LAG ? null : (written ?? view.written);
         update();
       },
       complete() {
         complete = true;
+        written = view.written;
         update();
         setTimeout(follow, ANEW);
       },
@@ -109,10 +115,11 @@ async function checkAccess() {
 /** How it is: a name, and what is said of it. */
 function currentState() {
   if (refusal !== null) return ["error", refusal];
-  if (complete) return ["complete", "complete"];
+  const seen = written !== null && (view.shown >= written || document.hidden);
+  if (complete) return seen ? ["complete", "complete"] : ["behind", "behind"];
   if (client.state !== "open") return [client.state, client.state];
   if (total === null) return ["waiting", "waiting for the log"];
-  return total - offset > LAG ? ["behind", "behind"] : ["live", "live"];
+  return seen ? ["live", "live"] : ["behind", "behind"];
 }
 
 /** Show how things are, once whatever is happening has happened. */
@@ -140,6 +147,7 @@ function show() {
 }
 
 function showView() {
+  update();
   end.hidden = view.following;
   const parts = [];
   if (skipped > 0) parts.push(`about ${bytes(skipped)} at the beginning`);
