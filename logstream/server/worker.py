@@ -48,7 +48,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def get_thread_pool(self) -> Executor:
         """gunicorn's own would keep as many threads as there ever were connections."""
-        return _ThreadPerTask()
+        return _ThreadPerTask(self._shortages)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept connections, or do not: for a while, or because the worker is about to end, for whatever reason."""
@@ -173,6 +173,9 @@ def _linger(sock: socket.socket) -> None:
 class _ThreadPerTask(Executor):
     """Runs each task on a thread of its own. How many there are at once is bounded by `worker_connections`."""
 
+    def __init__(self, shortages: RateLimitedLog) -> None:
+        self._shortages = shortages
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
 
@@ -184,6 +187,7 @@ class _ThreadPerTask(Executor):
 
         try:
             threading.Thread(target=run, name="logstream-connection", daemon=True).start()
-        except RuntimeError as error:  # no thread to be had: gunicorn closes the connection
+        except RuntimeError as error:  # gunicorn closes the connection
+            self._shortages.warning("a connection is closed, since no thread is to be had for it: %s", error)
             future.set_exception(error)
         return future

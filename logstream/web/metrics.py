@@ -97,7 +97,7 @@ class _PrometheusMetrics(Metrics):
         self._lock = threading.Lock()
         self._told = (0, 0)  # messages and bytes that the counters have
         self._connections = 0
-        self._idle = threading.Event()  # of the refresher that runs, to end it
+        self._idle: threading.Event | None = None  # ends the refresher that runs, or is about to
 
     def delivered(self, seconds: float) -> None:
         self._delays.observe(max(0.0, seconds))
@@ -108,19 +108,22 @@ class _PrometheusMetrics(Metrics):
     def connected(self) -> None:
         with self._lock:
             self._connections += 1
-            if self._connections > 1 or not self._shared:
+            if self._idle is not None or not self._shared:
                 return
-            self._idle = threading.Event()
-            refresher = threading.Thread(
-                target=self._refresh_until, args=(self._idle,), name="logstream-metrics", daemon=True
-            )
-        refresher.start()
+            idle = self._idle = threading.Event()
+        try:
+            threading.Thread(target=self._refresh_until, args=(idle,), name="logstream-metrics", daemon=True).start()
+        except RuntimeError:  # none to be had; who connects next tries again
+            with self._lock:
+                if self._idle is idle:
+                    self._idle = None
 
     def disconnected(self) -> None:
         with self._lock:
             self._connections -= 1
-            if self._connections == 0:
+            if self._connections == 0 and self._idle is not None:
                 self._idle.set()
+                self._idle = None
 
     def response(self) -> Response:
         self._refresh()

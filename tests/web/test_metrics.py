@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 from logstream import create_app
+from logstream.web.metrics import Metrics
 
 from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import ClosedError, Viewer
@@ -120,3 +122,24 @@ def test_without_the_library_the_answer_says_what_to_install(monkeypatch: pytest
     answer = create_app().test_client().get("/metrics")
     assert answer.status_code == 501
     assert "prometheus-client" in answer.text
+
+
+def test_without_a_thread_to_be_had_the_next_connection_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection does not fail for want of the thread that refreshes the metrics."""
+    start = threading.Thread.start
+    refreshed = threading.Event()
+    counts = {"connections": 0, "subscriptions": 0, "watched_sessions": 0, "clients_behind": 0}
+    metrics = Metrics.create(lambda: refreshed.set() or counts, lambda: (0, 0))
+    monkeypatch.setattr(metrics, "_shared", True)
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    metrics.connected()
+    monkeypatch.setattr(threading.Thread, "start", start)
+    metrics.connected()
+    assert refreshed.wait(5)
+    metrics.disconnected()
+    metrics.disconnected()
+    wait_until(lambda: not any(thread.name == "logstream-metrics" for thread in threading.enumerate()))
