@@ -209,20 +209,6 @@ def _name_problem(name: str, suffix: str) -> str | None:
     return None
 
 
-def accept_deflate(offers: str) -> str | None:
-    """What is to be answered to a client's Sec-WebSocket-Extensions: permessage-deflate, or None for nothing.
-
-    Each message is compressed by itself, in both directions, so that one frame serves every client and none needs
-    memory between messages (RFC 7692, sections 7.1.1.1 and 7.1.1.2).
-    """
-    for offer in offers.split(","):
-        name, *parameters = (part.strip().partition("=")[0].lower() for part in offer.split(";"))
-        # A client that can read no more than a smaller window is served without.
-        if name == "permessage-deflate" and "server_max_window_bits" not in parameters:
-            return "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-    return None
-
-
 def _deflate(payload: bytes | memoryview) -> bytes:
     compressor = zlib.compressobj(level=_DEFLATE_LEVEL, wbits=-15)
     return (compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]

@@ -14,7 +14,6 @@ from logstream.protocol import (
     ProtocolError,
     Subscribe,
     Unsubscribe,
-    accept_deflate,
     check_session_name,
     close_frame,
     data_message,
@@ -189,26 +188,6 @@ def test_threads_that_want_the_same_compressed_frame_wait_for_one(monkeypatch: p
         thread.join()
     assert len(calls) == 1
     assert all(frame is frames[0] for frame in frames)
-
-
-@pytest.mark.parametrize(
-    ("offers", "accepted"),
-    [
-        ("permessage-deflate", True),
-        ("permessage-deflate; client_max_window_bits", True),
-        ("x-other, Permessage-Deflate ; client_max_window_bits=12", True),
-        ("permessage-deflate; server_max_window_bits=10", False),
-        ("permessage-deflate; server_max_window_bits=10, permessage-deflate", True),
-        ("x-webkit-deflate-frame", False),
-        ("", False),
-        (";;,,=", False),
-    ],
-)
-def test_an_offer_to_compress_is_accepted_where_frames_can_be_shared(offers: str, accepted: bool) -> None:
-    """Only with a full window, and never with a context that lasts."""
-    answer = accept_deflate(offers)
-    assert (answer is not None) == accepted
-    assert answer is None or "server_no_context_takeover" in answer
 
 
 def test_a_compression_that_fails_fails_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_address
 from ..web.metrics import forget_process, prepare_sharing
 from .malloc import set_up_malloc
-from .shutdown import close_on_stop, close_websockets, find_endpoint
+from .shutdown import find_endpoint
 from .worker import check_gunicorn
 
 try:
@@ -36,16 +36,10 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Leave threads to HTTP, and have WebSockets closed when the worker is told to stop."""
+    """Leave threads to HTTP."""
     endpoint = find_endpoint(worker)
     if endpoint is not None:
         endpoint.limit_connections(worker.cfg.threads)
-    close_on_stop(worker)
-
-
-def worker_int(worker: Any) -> None:
-    """On an interrupt, close WebSockets here: gunicorn exits right after this returns."""
-    close_websockets(worker)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -1,25 +1,15 @@
-"""Closing a worker's WebSockets as soon as it is told to stop, where gunicorn would wait for them to end."""
+"""Closing a worker's WebSockets when it is about to end, where gunicorn would wait for them, or cut them off."""
 
-import signal
 import threading
-from types import FrameType
 from typing import Any
 
 
-def close_on_stop(worker: Any) -> None:
-    """Have WebSockets closed at SIGTERM. On the worker's main thread, once gunicorn has set its signal handlers."""
-    stop = signal.getsignal(signal.SIGTERM)
-    assert callable(stop)
-
-    def close_and_stop(number: int, frame: FrameType | None) -> None:
-        stop(number, frame)  # first, so that clients that come back meet the next worker
-        try:
-            threading.Thread(target=close_websockets, args=(worker,), name="logstream-close").start()
-        except RuntimeError:  # no thread to be had
-            close_websockets(worker)
-
-    signal.signal(signal.SIGTERM, close_and_stop)
-    signal.siginterrupt(signal.SIGTERM, False)
+def begin_closing(worker: Any) -> None:
+    """Tell the clients of a worker's app that it is going away, on a thread of its own."""
+    try:
+        threading.Thread(target=close_websockets, args=(worker,), name="logstream-close").start()
+    except RuntimeError:  # no thread to be had
+        close_websockets(worker)
 
 
 def close_websockets(worker: Any) -> None:

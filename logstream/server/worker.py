@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from types import FrameType
 from typing import Any
 
 import gunicorn
@@ -17,6 +18,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from ..config import ConfigurationError
 from ..ratelimit import RateLimitedLog
+from .shutdown import begin_closing, close_websockets
 
 GUNICORN = ">=25.2,<28"  # the versions whose threaded worker calls what is overridden here
 HEADER_TIMEOUT = 10.0  # seconds that a client has to send its request's headers
@@ -46,7 +48,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def get_thread_pool(self) -> Executor:
         """gunicorn's own would keep as many threads as there ever were connections."""
-        return _ThreadPerTask()
+        return _ThreadPerTask(self._shortages)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept connections, or do not: for a while, or because the worker is about to end, for whatever reason."""
+        super().set_accept_enabled(enabled)  # first, so that clients that come back meet the next worker
+        if not enabled and not (self.alive and self.is_parent_alive()):
+            begin_closing(self)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """At an interrupt: gunicorn exits right after it."""
+        close_websockets(self)
+        super().handle_quit(sig, frame)
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """When the worker has been silent for too long: it is killed in a second."""
+        close_websockets(self)
+        super().handle_abort(sig, frame)
 
     def accept(self, listener: Any) -> None:
         """Take in a connection; gunicorn would end the worker, and all connections, for want of a descriptor."""
@@ -155,6 +173,9 @@ def _linger(sock: socket.socket) -> None:
 class _ThreadPerTask(Executor):
     """Runs each task on a thread of its own. How many there are at once is bounded by `worker_connections`."""
 
+    def __init__(self, shortages: RateLimitedLog) -> None:
+        self._shortages = shortages
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
 
@@ -166,6 +187,7 @@ class _ThreadPerTask(Executor):
 
         try:
             threading.Thread(target=run, name="logstream-connection", daemon=True).start()
-        except RuntimeError as error:  # no thread to be had: gunicorn closes the connection
+        except RuntimeError as error:  # gunicorn closes the connection
+            self._shortages.warning("a connection is closed, since no thread is to be had for it: %s", error)
             future.set_exception(error)
         return future

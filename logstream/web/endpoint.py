@@ -183,8 +183,8 @@ class Endpoint:
         with self._changed:
             self._connections.add(connection)
             closing = self._closing
-        self.metrics.connected()
         try:
+            self.metrics.connected()
             if closing:
                 connection.shut(CloseReason.GOING_AWAY)
             else:

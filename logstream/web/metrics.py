@@ -97,8 +97,7 @@ class _PrometheusMetrics(Metrics):
         self._lock = threading.Lock()
         self._told = (0, 0)  # messages and bytes that the counters have
         self._connections = 0
-        self._is_refreshing = False
-        self._idle = threading.Event()  # of the refresher that runs, to end it
+        self._idle: threading.Event | None = None  # ends the refresher that runs, or is about to
 
     def delivered(self, seconds: float) -> None:
         self._delays.observe(max(0.0, seconds))
@@ -109,22 +108,22 @@ class _PrometheusMetrics(Metrics):
     def connected(self) -> None:
         with self._lock:
             self._connections += 1
-            if self._is_refreshing or not self._shared:
+            if self._idle is not None or not self._shared:
                 return
-            self._is_refreshing = True
             idle = self._idle = threading.Event()
         try:
             threading.Thread(target=self._refresh_until, args=(idle,), name="logstream-metrics", daemon=True).start()
-        except RuntimeError:  # no thread to be had: the next connection tries again
+        except RuntimeError:  # none to be had; who connects next tries again
             with self._lock:
-                self._is_refreshing = False
+                if self._idle is idle:
+                    self._idle = None
 
     def disconnected(self) -> None:
         with self._lock:
             self._connections -= 1
-            if self._connections == 0:
-                self._is_refreshing = False
+            if self._connections == 0 and self._idle is not None:
                 self._idle.set()
+                self._idle = None
 
     def response(self) -> Response:
         self._refresh()

@@ -14,8 +14,8 @@ from simple_websocket import Server
 from wsproto.utilities import ProtocolError
 
 from ..config import Settings
-from ..protocol import accept_deflate
 from .connection import Connection
+from .deflate import accept_deflate
 from .socket_adapter import SocketAdapter
 from .sockets import SOCKET_KEYS
 

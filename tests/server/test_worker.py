@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -191,3 +194,17 @@ def test_answers_that_break_off_are_counted_once(start: Starting) -> None:
         late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert not select.select([late], [], [], 1)[0]
     server.stop()
+
+
+def test_without_a_thread_to_be_had_a_connection_is_closed(start: Starting) -> None:
+    """Its client is not left waiting, the operator is told, and all is well when there are threads again."""
+    server = start("gunicorn", app="tests.out_of_threads")
+    assert server.request("/healthz")[0] == 200
+    assert server.request("/threads/none", "POST")[0] == 204
+    for _ in range(3):
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            server.request("/healthz")
+    os.kill(server.pid, signal.SIGUSR2)
+    wait_until(lambda: "there are threads again" in server.output())
+    assert server.request("/healthz")[0] == 200
+    assert "no thread is to be had" in server.stop()
