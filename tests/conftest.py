@@ -65,15 +65,14 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Starting]:
     """Starts servers of the test's own, and ends those that it has not ended."""
-    started: list[ServerProcess] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(kind: str, **options: Any) -> ServerProcess:
-        started.append(ServerProcess(kind, tmp_path, **options))
-        return started[-1]
+        def make(kind: str, **options: Any) -> ServerProcess:
+            process = ServerProcess(kind, tmp_path, **options)
+            stack.callback(process.end)
+            return process
 
-    yield make
-    for process in started:
-        process.kill()
+        yield make
 
 
 @pytest.fixture

@@ -134,8 +134,13 @@ class ServerProcess:
             raise
         return self.output()
 
-    def kill(self) -> None:
+    def end(self) -> None:
         """End it, if it is still there."""
+        if self.process.poll() is None:
+            self.stop()
+
+    def kill(self) -> None:
+        """End it at once, if it is still there."""
         if self.process.poll() is None:
             if parent_of(self.pid) == self.process.pid:  # or else it has been replaced since
                 os.kill(self.pid, signal.SIGKILL)

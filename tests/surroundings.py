@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
-_KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "COLUMNS", "LINES"})
+_KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "COLUMNS", "LINES"})
 _KEPT_FAMILIES = ("PYTEST_", "COVERAGE_", "HYPOTHESIS_")
 
 
 def forget_environment() -> None:
-    """Leave out every variable that could configure a server, Python, tmux, a browser or a proxy."""
+    """Leave out every variable that could configure a server, Python, tmux, a browser or a proxy by the way."""
     for name in set(os.environ) - _KEPT:
         if not name.startswith(_KEPT_FAMILIES):
             del os.environ[name]

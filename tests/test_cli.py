@@ -218,7 +218,8 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
         )
         return ran.stdout.decode()
 
-    command = f"{sys.executable} -m logstream tail a --url {url}; sleep 30"
+    ended = tmp_path / "ended"
+    command = f"{sys.executable} -m logstream tail a --until-complete --url {url}; touch {ended}; sleep 60"
     run("new-session", "-d", "-x", "100", "-y", "20", "-s", "pane", command)
     try:
         run("pipe-pane", "-t", "pane", f"cat > {screen}")
@@ -227,6 +228,8 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
         assert shown[-1] == "\x1b[31mred\x1b[39m end"
         assert "% of" not in "".join(shown)
         assert re.search(rf"\d+% of {log.stat().st_size:,} bytes", screen.read_text())
+        server.complete("a")
+        wait_until(ended.exists)
     finally:
         run("kill-server")
 

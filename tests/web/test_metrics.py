@@ -110,6 +110,8 @@ def test_workers_answer_for_each_other(start: Starting, tmp_path: Path) -> None:
         wait_until(lambda: parent_of(server.pid) is None)
         left = sum(not is_closed(viewer) for viewer in viewers)
         wait_until(lambda: figure(server, "logstream_connections") == left)
+        with Viewer(server.port):
+            wait_until(lambda: figure(server, "logstream_connections") == left + 1)
     finally:
         for viewer in viewers:
             viewer.close()
