@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from logstream import LogStreamManager
+from logstream.engine.feed import Feed
 from logstream.engine.logfile import signature_of
 
 from ..recorder import Recorder
@@ -130,6 +132,29 @@ def test_the_viewers_of_every_process_are_told(make: Making, log: Path, lagging:
         wait_until(lambda manager=manager: not manager.counts()["subscriptions"])
 
 
+def test_a_completion_between_the_look_and_the_subscription_is_not_missed(
+    make: Making, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is completed elsewhere after a subscriber has looked, and before it is there to hear, is found."""
+    (one, _), (other, clients) = make(), make()
+    (tmp_path / "kept.out").touch()
+    other.subscribe("kept", "viewer")
+    add = Feed.add
+
+    def complete_and_add(feed: Feed, *arguments: Any) -> bool:
+        if feed.name == "a":
+            one.notify_session_completed("a")
+            wait_until(lambda: heard)
+        return add(feed, *arguments)
+
+    heard: list[object] = []
+    hear = other._hear
+    monkeypatch.setattr(other._news, "_tell", lambda names: (hear(names), heard.append(names)))
+    monkeypatch.setattr(Feed, "add", complete_and_add)
+    other.subscribe("a", "late")
+    wait_until(lambda: clients.completions("late") == 1)
+
+
 def test_the_second_completion_is_heard_of_as_the_first(make: Making, log: Path, tmp_path: Path) -> None:
     """From one session to the next, also when many have been completed in between, and the first file of news ends."""
     (one, _), (other, clients) = make(), make()
@@ -146,9 +171,15 @@ def test_the_second_completion_is_heard_of_as_the_first(make: Making, log: Path,
     assert other.followed_sessions() == ["kept"]
 
 
-def test_who_subscribes_while_a_session_is_completed_elsewhere_is_told(make: Making, tmp_path: Path) -> None:
-    """However the two fall together."""
+@pytest.mark.parametrize("hears", [False, True])
+def test_who_subscribes_while_a_session_is_completed_elsewhere_is_told(
+    make: Making, tmp_path: Path, hears: bool
+) -> None:
+    """However the two fall together, also where the process has heard of completions before."""
     (one, _), (other, clients) = make(), make()
+    if hears:
+        (tmp_path / "kept.out").touch()
+        other.subscribe("kept", "viewer")
     for number in range(60):
         (tmp_path / f"{number}.out").write_text("text\n")
         completing = threading.Thread(target=one.notify_session_completed, args=(str(number),))

@@ -125,3 +125,15 @@ def test_a_cursor_inside_a_character_leads_nowhere(path: Path) -> None:
     path.write_bytes("ab€cd".encode())
     inside = Reader.at(LogFile.open(str(path)), 3)
     assert resume(inside.file, inside.cursor) is None
+
+
+@pytest.mark.parametrize(("left", "text"), [(7, "\ufffd"), (8, "é"), (6, "")])
+def test_a_read_that_comes_up_short_has_found_the_end(path: Path, left: int, text: str) -> None:
+    """Where the file has shrunk since its size was looked at, what is there is all, and an unfinished character ends."""
+    path.write_bytes("first\né and so on".encode())
+    reader = Reader.at(LogFile.open(str(path)), 6)
+    size = reader.file.size()
+    os.truncate(path, left)
+    assert reader.read(size, 100, final=True) == text
+    assert reader.at_end
+    assert reader.offset == left
