@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from logstream import LogStreamManager
-from logstream.engine.feed import Feed
 from logstream.engine.logfile import signature_of
 
 from ..recorder import Recorder
@@ -139,18 +138,17 @@ def test_a_completion_between_the_look_and_the_subscription_is_not_missed(
     (one, _), (other, clients) = make(), make()
     (tmp_path / "kept.out").touch()
     other.subscribe("kept", "viewer")
-    add = Feed.add
+    find, hear, heard = other._completions.find, other._hear, list[object]()
 
-    def complete_and_add(feed: Feed, *arguments: Any) -> bool:
-        if feed.name == "a":
+    def look_too_early(session_name: str) -> Any:
+        found = find(session_name)
+        if session_name == "a" and not heard:
             one.notify_session_completed("a")
             wait_until(lambda: heard)
-        return add(feed, *arguments)
+        return found
 
-    heard: list[object] = []
-    hear = other._hear
     monkeypatch.setattr(other._news, "_tell", lambda names: (hear(names), heard.append(names)))
-    monkeypatch.setattr(Feed, "add", complete_and_add)
+    monkeypatch.setattr(other._completions, "find", look_too_early)
     other.subscribe("a", "late")
     wait_until(lambda: clients.completions("late") == 1)
 

@@ -1,5 +1,6 @@
 """Tests of reading text from growing files."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_cursor_inside_a_character_leads_nowhere(path: Path) -> None:
 
 @pytest.mark.parametrize(("left", "text"), [(7, "\ufffd"), (8, "é"), (6, "")])
 def test_a_read_that_comes_up_short_has_found_the_end(path: Path, left: int, text: str) -> None:
-    """Where the file has shrunk since its size was looked at, what is there is all, and an unfinished character ends."""
+    """Where the file has shrunk since its size was looked at, what is there is all; an unfinished character ends."""
     path.write_bytes("first\né and so on".encode())
     reader = Reader.at(LogFile.open(str(path)), 6)
     size = reader.file.size()
