@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import io
 import json
 import os
+import signal
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
-from .client import Event, FollowError, follow, server_address
+from .client import (
+    CONNECT_TIMEOUT,
+    Backoff,
+    Event,
+    FollowError,
+    NoServerError,
+    SessionError,
+    authorization,
+    follow,
+    server_address,
+)
 from .config import DEFAULT_ADDRESS
+from .terminal import TerminalFilter
 
 _LARGE = 4 * 1024 * 1024  # bytes of a first load whose progress is worth showing
 _ANEW = 1.0  # seconds between looks for a session that begins again
@@ -29,9 +45,26 @@ _url = click.option(
 _token = click.option("--token", envvar="LOGSTREAM_TOKEN", help="The server's token (also LOGSTREAM_TOKEN).")
 
 
+def _parse_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """A session's name as it was typed, in UTF-8 where the locale has no such characters."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(value).decode()
+        except UnicodeError:
+            raise click.BadParameter("it is not in UTF-8.") from None
+    return value
+
+
+_name = click.argument("name", callback=_parse_name)
+
+
 @click.group("logstream", context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Live logs over WebSocket."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # or names that its encoding does not have could not be printed
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @cli.command()
@@ -47,7 +80,7 @@ def serve(directory: str | None, bind: str | None, token: str | None) -> None:
 
 
 @cli.command()
-@click.argument("name")
+@_name
 @click.option("-n", "--lines", type=click.IntRange(min=0), help="Begin with so many last lines instead of all.")
 @click.option("--until-complete", is_flag=True, help="End with the session instead of waiting for it to begin again.")
 @_url
@@ -57,30 +90,53 @@ def tail(name: str, lines: int | None, until_complete: bool, url: str, token: st
 
     Survives restarts of the server. Ends with exit code 0 when the session is complete, if so asked.
     """
-    progress = _Progress()
-    cursor: str | None = None
+    out = _Terminal() if sys.stdout.isatty() else _Output()
     try:
-        while True:
-            for event in follow(url, name, token=token, tail=lines, cursor=cursor):
-                progress.show(event)
-                if event.reset and cursor is not None:
-                    click.echo(f"logstream: {name} has begun again", err=True)
-                _write(event.text)
-                cursor = event.cursor
-            if until_complete:
-                return
-            time.sleep(_ANEW)
+        with out:
+            _tail(name, lines, until_complete, url, token, out)
     except FollowError as error:
         _fail(str(error))
     except BrokenPipeError:
         sys.stderr.close()  # who reads has left; Python would complain at its end
         sys.exit(1)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left Python would print at its end
+        _fail(f"The log cannot be printed: {error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(130)
 
 
+def _tail(name: str, lines: int | None, until_complete: bool, url: str, token: str | None, out: _Output) -> None:
+    """Follow a session, and then the next one of its name, whatever keeps it from being followed meanwhile."""
+    progress = _Progress()
+    backoff = Backoff()
+    cursor: str | None = None
+    said = False  # what keeps it
+    while True:
+        try:
+            for event in follow(url, name, token=token, tail=lines, cursor=cursor, trouble=_say):
+                progress.show(event)
+                if event.reset and cursor is not None:
+                    out.restart()
+                    _say(f"{name} has begun again")
+                out.write(event.text)
+                cursor, said = event.cursor, False
+            if until_complete:
+                return
+            out.restart()
+            backoff.reset()
+            time.sleep(_ANEW)
+        except (NoServerError, SessionError) as error:
+            if cursor is None:
+                raise
+            if not said:
+                _say(str(error))
+            said = True
+            backoff.pause()
+
+
 @cli.command()
-@click.argument("name")
+@_name
 @_url
 @_token
 def complete(name: str, url: str, token: str | None) -> None:
@@ -98,10 +154,17 @@ def sessions(url: str, token: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
-    for session in listed:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(session["changed"]))
-        state = "complete" if session["complete"] else "live"
-        click.echo(f"{when}  {session['size']:>14,}  {state:<8}  {session['name']}")
+    try:
+        rows = [_row(session) for session in listed]
+    except (LookupError, TypeError, ValueError, OverflowError):
+        _fail(f"The server at {url} speaks something else than logstream's do.")
+    for row in rows:
+        click.echo(row)
+
+
+def _row(session: dict[str, Any]) -> str:
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(session["changed"]))
+    return f"{when}  {session['size']:>14,}  {session['state']:<8}  {session['name']}"
 
 
 class _Progress:
@@ -121,29 +184,101 @@ class _Progress:
             self._shown = loading
 
 
-def _write(text: str) -> None:
-    sys.stdout.buffer.write(text.encode())
-    sys.stdout.buffer.flush()
+class _Output(contextlib.AbstractContextManager["_Output"]):
+    """Where a log is printed as it is."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is left to do."""
+
+    def write(self, text: str) -> None:
+        """Print some more."""
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+
+    def restart(self) -> None:
+        """What comes next is another log."""
+
+
+class _Terminal(_Output):
+    """The reader's terminal. It is left as it was, however that comes about, and while it is lent to somebody else."""
+
+    def __init__(self) -> None:
+        self._filter = TerminalFilter()
+        self._descriptor = sys.stdout.fileno()
+
+    def __enter__(self) -> _Terminal:
+        for number in _ENDING:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # else it is to be ignored
+                signal.signal(number, _end)
+        if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, self._suspend)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self.restart()
+
+    def write(self, text: str) -> None:
+        self._put(self._filter.feed(text))
+
+    def restart(self) -> None:
+        self._put(self._filter.restart())
+
+    def _put(self, text: str) -> None:
+        data = memoryview(text.encode())
+        while data:  # not by Python's buffer, which cannot be used in a signal's handler while it is being used
+            data = data[os.write(self._descriptor, data) :]
+
+    def _suspend(self, number: int, _: FrameType | None) -> None:
+        self._put(self._filter.undo())
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)  # and here it stands until it is told to go on
+        signal.signal(number, self._suspend)
+        self._put(self._filter.redo())
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    for each in _ENDING:  # or who is impatient would interrupt what is done in the end
+        signal.signal(each, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
 def _request(url: str, path: str, token: str | None, method: str = "GET") -> Any:
     """What the server answers, from JSON."""
     try:
         address = server_address(url) + path
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        with urllib.request.urlopen(urllib.request.Request(address, method=method, headers=headers)) as response:
+        asked = urllib.request.Request(address, method=method, headers=authorization(token))
+        with urllib.request.urlopen(asked, timeout=CONNECT_TIMEOUT) as response:
             body = response.read()
             return json.loads(body) if body else None
     except urllib.error.HTTPError as error:
-        said = error.read(200).decode(errors="replace").strip().splitlines()
         hint = ": give it with --token or LOGSTREAM_TOKEN" if error.code == 401 else ""
-        _fail(f"The server refuses: {said[0] if said and error.code < 500 else error.reason}{hint}")
-    except (OSError, ValueError) as error:
-        _fail(f"There is no server at {url}: {getattr(error, 'reason', error)}.")
+        _fail(f"The server refuses: {_sentence(error)}{hint}")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        problem = " ".join(str(getattr(error, "reason", error)).split())  # which may be what it has said
+        _fail(f"There is no server at {url}: {problem}.")
     except FollowError as error:
         _fail(str(error))
 
 
-def _fail(sentence: str) -> NoReturn:
+def _sentence(error: urllib.error.HTTPError) -> str:
+    """What a server says beside a status of 400 and more."""
+    try:
+        said = error.read(200).decode(errors="replace").strip().splitlines()
+    except (OSError, http.client.HTTPException):
+        said = []
+    return said[0] if said and said[0].isprintable() and error.code < 500 else error.reason
+
+
+def _say(sentence: str) -> None:
     click.echo(f"logstream: {sentence}", err=True)
+
+
+def _fail(sentence: str) -> NoReturn:
+    _say(sentence)
     sys.exit(1)

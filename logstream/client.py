@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from simple_websocket import Client, ConnectionClosed
-from simple_websocket import ConnectionError as HandshakeError
+from .websocket import LostError, RefusedError, WebSocket
 
-_FIRST_DELAY = 0.1  # seconds until the first new attempt to connect; each further one waits twice as long,
+CONNECT_TIMEOUT = 10.0  # seconds that a server has to answer
+SILENCE = 20.0  # seconds after which a server that has said nothing is asked whether it is there,
+PATIENCE = 5.0  # and then until its connection counts as lost
+
+_FIRST_DELAY = 0.1  # seconds until the first new attempt; each further one waits twice as long,
 _LAST_DELAY = 5.0  # up to this
-_CLOSE_TIMEOUT = 1.0  # seconds that the thread which reads has to end
-_PING_INTERVAL = 25  # seconds after which a server that has said nothing is asked whether it is there
+_STRANGE = "The server speaks something else than logstream's do."
 
 
 class FollowError(Exception):
@@ -48,6 +49,22 @@ class Event:
     size: int  # of the log now, in bytes
 
 
+class Backoff:
+    """Growing pauses between attempts, up to five seconds. Only for one thread."""
+
+    def __init__(self) -> None:
+        self._delay = 0.0
+
+    def reset(self) -> None:
+        """It has worked: begin with a short pause when it does not again."""
+        self._delay = 0.0
+
+    def pause(self) -> None:
+        """Wait until the next attempt."""
+        self._delay = min(_LAST_DELAY, max(_FIRST_DELAY, 2 * self._delay))
+        time.sleep(self._delay * random.uniform(0.5, 1.0))  # not all clients of a server at once
+
+
 def follow(
     url: str,
     session_name: str,
@@ -57,19 +74,23 @@ def follow(
     cursor: str | None = None,
     wait: bool = False,
     reconnect: bool = True,
+    trouble: Callable[[str], object] | None = None,
 ) -> Generator[Event, None, None]:
     """The events of a session, to its completion; each `next` waits for one.
 
     `url` is the server's address, or that of its WebSocket endpoint. `tail` begins with so many last lines, `cursor`
-    behind what an earlier event had; `wait` waits for a log that is not there yet. A connection that is lost is opened
-    again, and goes on where it was, unless `reconnect` is off.
+    behind what an earlier event had; `wait` waits for a log that is not there yet. A connection that is lost, or on
+    which nothing comes any more, is opened again, and goes on where it was, unless `reconnect` is off. So it does when
+    the server says that a session which was followed cannot be for now: `trouble` is then told the sentence, once
+    until it can be again. A program that takes longer than the server waits (50 seconds) is disconnected meanwhile.
 
-    Raises NoServerError where the first connection cannot be opened (later ones are tried for ever),
-    NotAllowedError and SessionError. Each iterator is for one thread; end it early with its `close`.
+    Raises NoServerError where the first connection cannot be opened (later ones are tried for ever) or the server is
+    none of ours, NotAllowedError, and SessionError where the session cannot be followed from the start. Each iterator
+    is for one thread; end it early with its `close`.
     """
     address = _endpoint(url)
-    delay = 0.0
-    begun = False
+    backoff = Backoff()
+    begun = said = False
     while True:
         try:
             ws = _connect(address, token)
@@ -79,17 +100,23 @@ def follow(
         else:
             try:
                 for event in _events(ws, session_name, tail, cursor, wait):
-                    begun, delay, cursor = True, 0.0, event.cursor
+                    begun, said, cursor = True, False, event.cursor
+                    backoff.reset()
                     yield event
                     if event.complete:
                         return
-            except (ConnectionClosed, OSError):
+            except SessionError as error:
+                if not begun or not reconnect:
+                    raise
+                if trouble is not None and not said:
+                    trouble(str(error))
+                said = True
+            except (LostError, OSError):
                 if not reconnect:
                     raise NoServerError(f"The connection to {url} was lost.") from None
             finally:
-                _close(ws)
-        delay = min(_LAST_DELAY, max(_FIRST_DELAY, 2 * delay))
-        time.sleep(delay * random.uniform(0.5, 1.0))  # not all clients of a server at once
+                ws.close()
+        backoff.pause()
 
 
 def server_address(url: str) -> str:
@@ -97,12 +124,27 @@ def server_address(url: str) -> str:
 
     Raises NoServerError.
     """
-    parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        known = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, or half an IPv6 address
+        known = False
+    if not known:
         raise NoServerError(f"{url!r} is no address of a server: http://127.0.0.1:8000 is one.")
     path = parts.path.rstrip("/").removesuffix("/ws")
-    return urlunsplit((scheme, parts.netloc, path, "", ""))
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, "", ""))
+
+
+def authorization(token: str | None) -> dict[str, str]:
+    """The headers that show a token. Raises NotAllowedError for one that no server can have."""
+    if token is None:
+        return {}
+    if not token.isascii() or not token.isprintable():
+        raise NotAllowedError("The server refuses: a token has only printable ASCII characters.")
+    return {"Authorization": f"Bearer {token}"}
+
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
 def _endpoint(url: str) -> str:
@@ -110,32 +152,59 @@ def _endpoint(url: str) -> str:
     return f"ws{server_address(url).removeprefix('http')}/ws"
 
 
-def _connect(address: str, token: str | None) -> Client:
-    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+def _connect(address: str, token: str | None) -> WebSocket:
+    headers = authorization(token)
     try:
-        return Client.connect(address, headers=headers, receive_bytes=65536, ping_interval=_PING_INTERVAL)
-    except HandshakeError as error:
-        if error.status_code in (401, 403):
-            what = "a valid token is needed" if error.status_code == 401 else "it does not serve this client"
+        return WebSocket(address, headers, CONNECT_TIMEOUT)
+    except RefusedError as error:
+        if error.status in (401, 403):
+            what = "a valid token is needed" if error.status == 401 else "it does not serve this client"
             raise NotAllowedError(f"The server refuses: {what}.") from None
-        raise NoServerError(f"The server at {address} answers with HTTP status {error.status_code}.") from None
-    except Exception as error:  # from the name's resolution to a server that speaks something else
+        raise NoServerError(f"The server at {address} answers with HTTP status {error.status}.") from None
+    except (LostError, OSError, ValueError) as error:
         raise NoServerError(f"There is no server at {address}: {error}.") from None
 
 
-def _events(ws: Client, session_name: str, tail: int | None, cursor: str | None, wait: bool) -> Iterator[Event]:
+def _events(ws: WebSocket, session_name: str, tail: int | None, cursor: str | None, wait: bool) -> Iterator[Event]:
     command: dict[str, Any] = {"type": "subscribe:logs", "sessionName": session_name, "cursor": cursor or True}
     if tail is not None and cursor is None:
         command["tail"] = tail
     if wait or cursor is not None:  # a log that was there may be gone for a moment, while it is rotated
         command["wait"] = True
     ws.send(json.dumps(command))
+    asked = False  # whether it is there, so that any answer will do
     while True:
-        message = json.loads(ws.receive())
-        if message["type"] == "logs:error":
-            raise SessionError(message["error"])
+        try:
+            message = _parse(ws.receive(PATIENCE if asked else SILENCE))
+        except TimeoutError:
+            if asked:
+                raise LostError("nothing comes any more") from None
+            ws.send(json.dumps({"type": "ping"}))
+            asked = True
+            continue
+        kind = message.get("type")
+        # A server that knows no ping says so, of no session.
+        if kind == "logs:error" and not (asked and message.get("sessionName") is None):
+            raise SessionError(str(message.get("error")))
+        asked = False
+        if kind == "logs:data":
+            yield _event(message)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise NoServerError(_STRANGE)
+    return message
+
+
+def _event(message: dict[str, Any]) -> Event:
+    try:
         place = message["cursor"]
-        yield Event(
+        return Event(
             text=message["data"],
             reset=message["isInitial"],
             complete=message["isComplete"],
@@ -143,16 +212,5 @@ def _events(ws: Client, session_name: str, tail: int | None, cursor: str | None,
             offset=int(place.partition(".")[0]),
             size=message["size"],
         )
-
-
-def _close(ws: Client) -> None:
-    try:
-        # Says so. The client's own would go on to close the socket under the thread that reads.
-        super(Client, ws).close()
-    except (ConnectionClosed, OSError):
-        pass  # it was closed already
-    try:
-        ws.sock.shutdown(socket.SHUT_RDWR)  # which ends the thread
-    except OSError:
-        pass
-    ws.thread.join(_CLOSE_TIMEOUT)
+    except (KeyError, ValueError, AttributeError):
+        raise NoServerError(_STRANGE) from None

@@ -38,6 +38,7 @@ class Settings:
 
     directory: str = DEFAULT_DIRECTORY
     suffix: str = DEFAULT_SUFFIX
+    state: str | None = None  # where completions are written down; None for a place in the directory
     token: str | None = None  # what each request has to show
     allowed_origins: frozenset[Origin] = frozenset()  # of pages that may connect, beside the server's own
     max_connections: int | None = None  # None for what the server's threads allow
@@ -206,6 +207,7 @@ def _port(key: str, value: str) -> int:
 _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "directory": _directory,
     "suffix": _suffix,
+    "state": _directory,
     "token": _token,
     "allowed_origins": _origins,
     "max_connections": _number(int, 1, "connections"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import unicodedata
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ import orjson
 
 SUBSCRIBE = "subscribe:logs"
 UNSUBSCRIBE = "unsubscribe:logs"
+PING = "ping"
 
 # A session's log is the file <directory>/<session name><suffix>.
 DEFAULT_DIRECTORY = "/tmp/saga-sessions"
@@ -53,7 +55,14 @@ class Unsubscribe:
     session_name: str
 
 
-Command = Subscribe | Unsubscribe
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A wish to be told that this connection, which looks open, still is."""
+
+
+Command = Subscribe | Unsubscribe | Ping
+
+_OPTIONS = ("tail", "cursor", "wait")
 
 
 class Message(dict[str, Any]):
@@ -72,6 +81,11 @@ class Message(dict[str, Any]):
     def frame(self) -> bytes:
         """The message as one unmasked WebSocket text frame."""
         return text_frame(orjson.dumps(self))
+
+    def let_text_go(self) -> None:
+        """Keep no more than the frame, for whoever looks at nothing else: a message that waits costs one form of it."""
+        _ = self.frame
+        self["data"] = ""
 
     def deflated_frame(self) -> bytes:
         """The message as one compressed frame (RFC 7692)."""
@@ -104,6 +118,11 @@ def data_message(
     return message
 
 
+def pong_message() -> Message:
+    """The answer to a ping."""
+    return Message(type="pong")
+
+
 def error_message(sentence: str, session_name: str | None = None) -> Message:
     """A command's failure, in a sentence."""
     return Message(type="logs:error", sessionName=session_name, error=sentence)
@@ -125,18 +144,40 @@ def parse_command(payload: str | bytes) -> Command:
     name = fields.get("sessionName")
     known_name = name if isinstance(name, str) else None
     kind = fields.get("type")
+    if kind == PING:
+        return Ping()
     if kind not in (SUBSCRIBE, UNSUBSCRIBE):
-        raise ProtocolError(f"The type of a command must be {SUBSCRIBE!r} or {UNSUBSCRIBE!r}.", known_name)
+        raise ProtocolError(f"The type of a command must be {SUBSCRIBE!r}, {UNSUBSCRIBE!r} or {PING!r}.", known_name)
     if known_name is None:
         raise ProtocolError("A command must name its session, as text, in 'sessionName'.")
     if kind == UNSUBSCRIBE:
         return Unsubscribe(known_name)
     tail, cursor, wait = fields.get("tail"), fields.get("cursor"), fields.get("wait")
     try:
+        _check_fields(fields)
         check_options(tail, cursor, wait)
     except ProtocolError as error:
         raise ProtocolError(str(error), known_name) from None
     return Subscribe(known_name, tail, None if cursor is False else cursor, bool(wait))
+
+
+def _check_fields(fields: Iterable[str]) -> None:
+    """Raise ProtocolError for what is nearly an option's name; other fields are a client's own."""
+    for field in fields:
+        if field in _OPTIONS:
+            continue
+        for option in _OPTIONS:
+            if _is_slip(field.lower(), option):
+                raise ProtocolError(f"{field!r} is no option of a subscribe: {option!r} is one.")
+
+
+def _is_slip(text: str, word: str) -> bool:
+    """Whether at most one letter is wrong, missing or too many, or two neighbours are swapped."""
+    while text and word and text[0] == word[0]:
+        text, word = text[1:], word[1:]
+    while text and word and text[-1] == word[-1]:
+        text, word = text[:-1], word[:-1]
+    return max(len(text), len(word)) <= 1 or (len(text) == 2 and text == word[::-1])
 
 
 def check_options(tail: object, cursor: object, wait: object) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-_LINES = 10  # of one kind that are printed at once, and again in each further _WHILE
+_LINES = 10  # of one kind that are printed at once, and again in each further _WHILE, where nothing else is said
 _WHILE = 60.0  # seconds
 
 
@@ -34,19 +34,19 @@ class TokenBucket:
 
 
 class RateLimitedLog:
-    """Warnings that a client can cause as often as it likes. Any thread."""
+    """Warnings that can be caused as often as one likes: `lines` of them at once, as many in a minute. Any thread."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger, lines: int = _LINES) -> None:
         self._logger = logger
-        self._bucket = TokenBucket(_LINES, _WHILE)
+        self._bucket = TokenBucket(lines, _WHILE)
         self._left_out = 0
 
-    def warning(self, message: str, *arguments: object) -> None:
-        """Print one line, or only count it."""
+    def warning(self, message: str, *arguments: object, exc_info: bool = False) -> None:
+        """Print one line, with the traceback of the current exception behind it where asked for; or only count it."""
         if not self._bucket.take():
             self._left_out += 1
             return
         left_out, self._left_out = self._left_out, 0
         if left_out:
             message += f" ({left_out} like this were left out before)"
-        self._logger.warning(message, *arguments)
+        self._logger.warning(message, *arguments, exc_info=exc_info)

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .serving import ServerProcess, Starting, wait_until
+from .surroundings import forget_environment, pass_on_no_ignored_signals
 from .viewer import Viewer
 
 _numbers = itertools.count()
+
+# However slow the machine is, and whatever `CI` is set to.
+settings.register_profile("logstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("logstream")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds where pictures are kept."""
     parser.addoption("--screenshots", metavar="DIR", help="keep the README's picture of the page in this directory")
+
+
+def pytest_sessionstart() -> None:
+    """Before any process that tests are distributed to is started, and in each of them: the same surroundings."""
+    forget_environment()
+    pass_on_no_ignored_signals()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps tests that share a server in one of the processes that tests are distributed to."""
+    for item in items:
+        kind = getattr(item, "callspec", None) and item.callspec.params.get("server")  # type: ignore[attr-defined]
+        if kind:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kind}"))
+        elif "window" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("browser"))  # there is one, and it is looked at how fast it is
+
+
+@pytest.fixture(autouse=True)
+def own_threads() -> Iterator[None]:
+    """Every thread that a test starts is over with it, so that the next one counts its own only."""
+    before = set(threading.enumerate())
+    yield
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 @pytest.fixture(scope="module", params=["gunicorn", "flask"])
@@ -32,15 +65,23 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Starting]:
     """Starts servers of the test's own, and ends those that it has not ended."""
-    started: list[ServerProcess] = []
+    with contextlib.ExitStack() as stack:
 
-    def make(kind: str, **options: Any) -> ServerProcess:
-        started.append(ServerProcess(kind, tmp_path, **options))
-        return started[-1]
+        def make(kind: str, **options: Any) -> ServerProcess:
+            process = ServerProcess(kind, tmp_path, **options)
+            stack.callback(process.end)
+            return process
 
-    yield make
-    for process in started:
-        process.kill()
+        yield make
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """A free address of this machine that nobody else is given, for a server that goes and comes back."""
+    with contextlib.closing(socket.socket()) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, and so may have it too
+        sock.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 @pytest.fixture(params=["gunicorn", "flask"])
@@ -62,7 +103,7 @@ def view(server: ServerProcess) -> Iterator[Callable[..., Viewer]]:
     for viewer in viewers:
         viewer.close()
     nothing = {"connections": 0, "subscriptions": 0, "watched_sessions": 0, "clients_behind": 0}
-    wait_until(lambda: json.loads(server.request("/healthz")[1]) == nothing, 8)
+    wait_until(lambda: json.loads(server.request("/healthz")[1]) == nothing)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from typing import Any
 from logstream import LogStreamManager
 from logstream.protocol import Message
 
+from .serving import PATIENCE
+
 
 class Recorder:
     """The `send` and `offer` of a manager, for clients that are just names."""
@@ -28,7 +30,7 @@ class Recorder:
         if ws in self.full:
             if not self.open.is_set():
                 self.sending.set()
-            assert self.open.wait(10)
+            assert self.open.wait(PATIENCE)
         self.messages.setdefault(ws, []).append(message)
 
     def offer(self, ws: Hashable, message: Message) -> bool:
@@ -48,7 +50,7 @@ class Recorder:
         self.stall(ws)
         loading = threading.Thread(target=manager.subscribe, args=(session, ws))
         loading.start()
-        assert self.sending.wait(5)
+        assert self.sending.wait(PATIENCE)
         return loading
 
     def of(self, ws: Hashable) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import os
 import re
@@ -22,8 +23,10 @@ COMMANDS = {
     "flask": ["-m", "flask", "--app", "wsgi", "run", "--port", "0"],
 }
 
+PATIENCE = 30.0  # seconds after which it is given up to wait for what no time is promised for
 
-def wait_until(condition: Callable[[], object], timeout: float = 5.0) -> None:
+
+def wait_until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Await a condition; fail where it does not come true."""
     deadline = time.monotonic() + timeout
     while not condition():
@@ -67,7 +70,7 @@ class ServerProcess:
         return self._output.read_text()
 
     def _said(self, pattern: str) -> str:
-        wait_until(lambda: re.search(pattern, self.output()) or self.process.poll() is not None, 20)
+        wait_until(lambda: re.search(pattern, self.output()) or self.process.poll() is not None)
         found = re.search(pattern, self.output())
         assert found, self.output()
         return found[1]
@@ -85,7 +88,7 @@ class ServerProcess:
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, body: str | None = None
     ) -> Answer:
         """An HTTP request's whole answer, which may be a redirection."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
@@ -111,6 +114,12 @@ class ServerProcess:
         assert found
         return int(found[1]) * 1024
 
+    def resident(self) -> int:
+        """How many bytes of memory it has in use now."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        assert found
+        return int(found[1]) * 1024
+
     def watches(self) -> int:
         """How many inotify watches it holds."""
         return count_watches(self.pid)
@@ -119,14 +128,19 @@ class ServerProcess:
         """End it, and return all that it has printed."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
         return self.output()
 
-    def kill(self) -> None:
+    def end(self) -> None:
         """End it, if it is still there."""
+        if self.process.poll() is None:
+            self.stop()
+
+    def kill(self) -> None:
+        """End it at once, if it is still there."""
         if self.process.poll() is None:
             if parent_of(self.pid) == self.process.pid:  # or else it has been replaced since
                 os.kill(self.pid, signal.SIGKILL)
@@ -144,6 +158,8 @@ def parent_of(pid: int) -> int | None:
 
 def count_descriptors(pid: int | str = "self") -> int:
     """How many descriptors a process has open."""
+    if pid == "self":
+        gc.collect()  # what an earlier test's errors still hold is not this one's
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import termios
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .serving import ROOT, ServerProcess, Starting, wait_until
+from logstream.client import CONNECT_TIMEOUT
+
+from .serving import PATIENCE, ROOT, ServerProcess, Starting, wait_until
 
 MIXED = "größer 日本語 😀\n"
 
 
-def logstream(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def logstream(*arguments: str, encoding: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     return subprocess.run(
         [sys.executable, "-m", "logstream", *arguments],
@@ -29,7 +38,8 @@ def logstream(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=20,
+        encoding=encoding,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -79,9 +89,9 @@ def test_tail_follows_to_completion(server: ServerProcess, url: str, tmp_path: P
         wait_until(lambda: server.output().count("Booting worker") == 2)
         with log.open("a") as file:
             file.write("after a reload")
-        wait_until(lambda: output.read_bytes() == log.read_bytes(), 10)
+        wait_until(lambda: output.read_bytes() == log.read_bytes())
         assert logstream("complete", "a", "--url", url).returncode == 0
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     assert output.read_bytes() == log.read_bytes()
 
 
@@ -96,7 +106,7 @@ def test_tail_begins_where_it_is_told_and_goes_on_like_tail_f(server: ServerProc
         wait_until(lambda: output.read_text().endswith("anew\n"))
         assert "begun again" in output.read_text()
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 130
+        assert process.wait(PATIENCE) == 130
 
 
 def test_tail_into_a_reader_that_leaves(server: ServerProcess, url: str) -> None:
@@ -107,7 +117,7 @@ def test_tail_into_a_reader_that_leaves(server: ServerProcess, url: str) -> None
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     assert ran.stdout == MIXED * 2
@@ -125,12 +135,19 @@ def test_sessions_are_listed(server: ServerProcess, url: str) -> None:
     server.complete("old")
     lines = logstream("sessions", "--url", url).stdout.splitlines()
     assert [re.split(r" {2,}", line)[1:] for line in lines] == [
-        ["3,000", "live", "new"],
-        ["1,500", "live", "größer 1"],
+        ["3,000", "quiet", "new"],
+        ["1,500", "quiet", "größer 1"],
         ["0", "complete", "old"],
     ]
     listed = json.loads(logstream("sessions", "--json", "--url", url).stdout)
-    assert listed[1] == {"name": "größer 1", "size": 1500, "changed": 1_700_000_001.0, "complete": False}
+    assert listed[1] == {
+        "name": "größer 1",
+        "size": 1500,
+        "changed": 1_700_000_001.0,
+        "complete": False,
+        "state": "quiet",
+        "since": 1_700_000_001.0,
+    }
 
 
 def test_errors_say_what_to_do(start: Starting, url: str) -> None:
@@ -161,14 +178,14 @@ def test_serve_is_the_same_server(tmp_path: Path) -> None:
     output = tmp_path / "output"
     arguments = ("serve", "--directory", str(tmp_path), "--bind", "127.0.0.1:0", "--token", "secret")
     with running(output, *arguments) as process:
-        wait_until(lambda: "Listening at" in output.read_text(), 20)
+        wait_until(lambda: "Listening at" in output.read_text())
         found = re.search(r"Listening at: (http://\S+)", output.read_text())
         assert found
-        wait_until(lambda: "serving" in output.read_text(), 20)
+        wait_until(lambda: "serving" in output.read_text())
         listed = logstream("sessions", "--url", found[1], "--token", "secret")
         assert listed.stdout.endswith("a\n")
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
     assert "Traceback" not in output.read_text()
 
 
@@ -197,18 +214,307 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
 
     def run(*arguments: str) -> str:
         ran = subprocess.run(
-            [*tmux, *arguments], env=environment, cwd=ROOT, capture_output=True, check=True, timeout=20
+            [*tmux, *arguments], env=environment, cwd=ROOT, capture_output=True, check=True, timeout=PATIENCE
         )
         return ran.stdout.decode()
 
-    command = f"{sys.executable} -m logstream tail a --url {url}; sleep 30"
+    ended = tmp_path / "ended"
+    command = f"{sys.executable} -m logstream tail a --until-complete --url {url}; touch {ended}; sleep 60"
     run("new-session", "-d", "-x", "100", "-y", "20", "-s", "pane", command)
     try:
         run("pipe-pane", "-t", "pane", f"cat > {screen}")
-        wait_until(lambda: "red end" in run("capture-pane", "-p", "-t", "pane"), 30)
+        wait_until(lambda: "red end" in run("capture-pane", "-p", "-t", "pane"))
         shown = run("capture-pane", "-p", "-e", "-t", "pane").rstrip().splitlines()
         assert shown[-1] == "\x1b[31mred\x1b[39m end"
         assert "% of" not in "".join(shown)
         assert re.search(rf"\d+% of {log.stat().st_size:,} bytes", screen.read_text())
+        server.complete("a")
+        wait_until(ended.exists)
     finally:
         run("kill-server")
+
+
+def test_tail_goes_on_when_the_next_run_cannot_be_read_at_first(
+    server: ServerProcess, url: str, tmp_path: Path
+) -> None:
+    """Something in its log's place that is no log, a server that is away: one line says so, and then it is printed."""
+    log, output = server.log("a"), tmp_path / "output"
+    log.write_text("first\n")
+    with running(output, "tail", "a", LOGSTREAM_URL=url):
+        wait_until(lambda: output.read_text() == "first\n")
+        server.complete("a")
+        log.unlink()
+        log.mkdir()
+        wait_until(lambda: "not a regular file" in output.read_text())
+        time.sleep(1.5)  # several attempts
+        log.rmdir()
+        log.write_text("second\n")
+        wait_until(lambda: output.read_text().endswith("second\n"), 10)
+        assert output.read_text().count("not a regular file") == 1
+
+
+def test_tail_goes_on_when_the_server_is_away_as_the_session_begins_again(start: Starting, tmp_path: Path) -> None:
+    """It is tried again, though this is the first connection for the new run."""
+    server, output = start("gunicorn"), tmp_path / "output"
+    server.log("a").write_text("first\n")
+    address = f"127.0.0.1:{server.port}"
+    with running(output, "tail", "a", LOGSTREAM_URL=f"http://{address}") as process:
+        wait_until(lambda: output.read_text() == "first\n")
+        server.complete("a")
+        server.stop()
+        wait_until(lambda: "no server" in output.read_text())
+        assert process.poll() is None
+        server.log("a").write_text("second\n")
+        start("gunicorn", LOGSTREAM_BIND=address)
+        wait_until(lambda: output.read_text().endswith("second\n"), 10)
+        assert output.read_text().count("no server") == 1
+
+
+def test_a_server_that_says_nothing_is_an_error() -> None:
+    """After ten seconds, for what goes over HTTP too, and where TLS is spoken; one line, no traceback."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as listener:
+        there = f"127.0.0.1:{listener.getsockname()[1]}"
+        began = time.monotonic()
+        commands = [
+            subprocess.Popen(
+                [sys.executable, "-m", "logstream", *arguments, "--url", f"{scheme}://{there}"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for scheme in ("http", "https")
+            for arguments in (("tail", "a"), ("sessions",), ("complete", "a"))
+        ]
+        for command in commands:
+            said, _ = command.communicate(timeout=30)
+            assert command.returncode == 1
+            assert said.startswith("logstream: There is no server at ")
+            assert said.count("\n") == 1
+        assert time.monotonic() - began >= CONNECT_TIMEOUT
+
+
+def test_a_server_that_speaks_something_else_is_an_error() -> None:
+    """Whatever it is, there is one line and no traceback."""
+    bodies = (b"[1]", b'{"a": ["b"]}', b"{}x", b"", b"\xff")
+    replies = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body) for body in bodies]
+    replies += [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[]",
+    ]
+    replies += [
+        b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n\x1b[c",
+        b"HTTP/1.1 302 Found\r\nLocation: /\x1b\r\n\r\n",
+        b"",
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for reply in replies:
+                sock, _ = listener.accept()
+                with sock:
+                    sock.recv(1000)
+                    sock.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        for reply in replies:
+            ran = logstream("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+            assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1), reply
+            assert "\x1b" not in ran.stderr
+        thread.join()
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_names_that_are_not_ascii_in_any_locale(server: ServerProcess, url: str, tmp_path: Path, locale: str) -> None:
+    """They are followed, completed and listed, and what no name can be is refused in one line."""
+    settings = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LOGSTREAM_URL": url}
+    output, name = tmp_path / "output", "größer 日本 😀"
+    server.log(name).write_text(MIXED)
+    with running(output, "tail", name, "--until-complete", **settings) as process:
+        wait_until(lambda: output.read_text() == MIXED)
+        assert logstream("complete", name, **settings).returncode == 0
+        assert process.wait(10) == 0
+    listed = logstream("sessions", **settings).stdout
+    assert listed.endswith(f"complete  {name}\n")
+    assert json.loads(logstream("sessions", "--json", **settings).stdout)[0]["name"] == name
+    listed = logstream("sessions", **settings, PYTHONIOENCODING="latin-1", encoding="latin-1").stdout
+    assert listed.endswith("größer \\u65e5\\u672c \\U0001f600\n")
+    missing = logstream("tail", "größter", **settings)
+    assert missing.stderr == "logstream: Session 'größter' was not found.\n"
+    for command in ("tail", "complete"):
+        ran = subprocess.run(
+            [sys.executable, "-m", "logstream", command, b"\xff"],
+            cwd=ROOT,
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert ran.returncode == 2
+        assert ran.stderr.splitlines()[-1] == "Error: Invalid value for 'NAME': it is not in UTF-8."
+    ran = logstream("sessions", "--token", "größer", **settings)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "ASCII" in ran.stderr
+
+
+class TerminalProcess:
+    """A command in a terminal of its own, and all that it has printed there."""
+
+    def __init__(self, *command: str, **environment: str) -> None:
+        self._master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self.shown = b""
+
+    def __enter__(self) -> TerminalProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+    def read(self) -> bytes:
+        """All that was printed so far."""
+        while select.select([self._master], [], [], 0)[0]:
+            try:
+                self.shown += os.read(self._master, 1 << 16)
+            except OSError:  # nobody has it open any more
+                break
+        return self.shown
+
+    def type(self, keys: bytes) -> None:
+        """Have somebody press keys."""
+        os.write(self._master, keys)
+
+    def end(self, timeout: float = 5.0) -> int:
+        """Wait for the command's end: its exit code."""
+        wait_until(lambda: (self.read(), self.process.poll() is not None)[1], timeout)
+        return self.process.wait()
+
+
+LOGSTREAM = (sys.executable, "-m", "logstream")
+FULL_SCREEN = "\x1b[?1049h\x1b[?1000;1006h\x1b[?2004h\x1b[?25l\x1b[31mred\x1b[c\x1b[6n\x1b]11;?\x07\x05 end"
+SHOWN = b"\x1b[?1049h\x1b[?25l\x1b[31mred end"
+LEFT = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[0m")
+
+
+def test_tail_leaves_a_terminal_as_it_was(start: Starting, server: ServerProcess, url: str) -> None:
+    """On Ctrl-C, also pressed twice, on SIGTERM and SIGHUP, at the session's end, and before an error is printed."""
+    server.log("a").write_text(FULL_SCREEN)
+    for keys, number, code in (
+        (b"\x03", None, 130),
+        (b"impatient", None, 130),
+        (b"", signal.SIGTERM, 143),
+        (b"", signal.SIGHUP, 129),
+        (b"complete", None, 0),
+    ):
+        with TerminalProcess(*LOGSTREAM, "tail", "a", "--until-complete", LOGSTREAM_URL=url) as terminal:
+            wait_until(lambda: terminal.read() == SHOWN)
+            if keys == b"complete":
+                server.complete("a")
+            elif keys == b"impatient":
+                while terminal.process.poll() is None:
+                    terminal.process.send_signal(signal.SIGINT)
+                    terminal.read()
+            elif keys:
+                terminal.type(keys)
+            else:
+                assert number is not None
+                terminal.process.send_signal(number)
+            assert terminal.end() == code
+            last = terminal.shown.removeprefix(SHOWN)
+            assert all(last.count(sequence) == 1 for sequence in LEFT), (keys, number, last)
+            assert b"Traceback" not in last
+    server.log("b").write_text(FULL_SCREEN)
+    with TerminalProcess(*LOGSTREAM, "tail", "b", LOGSTREAM_URL=url) as terminal:
+        wait_until(lambda: terminal.read() == SHOWN)
+        server.stop()
+        start(
+            "gunicorn",
+            LOGSTREAM_BIND=url.removeprefix("http://"),
+            LOGSTREAM_TOKEN="a token of 16 characters".replace(" ", "-"),
+        )
+        assert terminal.end(20) == 1
+        before, _, after = terminal.shown.partition(b"logstream: The server refuses")
+        assert all(sequence in before for sequence in LEFT)
+        assert b"\x1b" not in after
+
+
+def test_tail_lends_the_terminal_to_the_shell(server: ServerProcess, url: str) -> None:
+    """On Ctrl-Z it is as it was; when the command goes on, it is as the log has it."""
+    server.log("a").write_text(FULL_SCREEN)
+    with TerminalProcess("bash", "--norc", "--noprofile", "-i", LOGSTREAM_URL=url, TERM="dumb") as terminal:
+        terminal.type(f"{' '.join(LOGSTREAM)} tail a\n".encode())
+        wait_until(lambda: terminal.read().endswith(SHOWN), 10)
+        before = len(terminal.shown)
+        terminal.type(b"\x1a")
+        wait_until(lambda: b"Stopped" in terminal.read()[before:])
+        left = terminal.shown[before : terminal.shown.rindex(b"Stopped")]
+        assert all(left.count(sequence) == 1 for sequence in LEFT)
+        before = len(terminal.shown)
+        terminal.type(b"fg\n")
+        wait_until(lambda: terminal.read()[before:].endswith(b"\x1b[?1049h\x1b[?25l\x1b[31m"))
+        with server.log("a").open("a") as file:
+            file.write(" more")
+        wait_until(lambda: terminal.read().endswith(b" more"))
+        before = len(terminal.shown)
+        terminal.type(b"\x03")
+        wait_until(lambda: all(sequence in terminal.read()[before:] for sequence in LEFT))
+        terminal.type(b"echo it was $?; exit\n")
+        assert terminal.end() == 0
+        assert b"it was 130" in terminal.shown
+
+
+def test_tail_shows_each_run_in_a_terminal_as_it_was(server: ServerProcess, url: str) -> None:
+    """A log that begins again, and one that ends, take their colours and screens with them."""
+    server.log("a").write_text(FULL_SCREEN)
+    with TerminalProcess(*LOGSTREAM, "tail", "a", LOGSTREAM_URL=url) as terminal:
+        wait_until(lambda: terminal.read() == SHOWN)
+        server.log("a").write_text("anew\n")
+        wait_until(lambda: terminal.read().endswith(b"anew\r\n"))
+        between = terminal.shown.removeprefix(SHOWN)
+        assert between.index(LEFT[0]) < between.index(b"has begun again")
+        server.log("a").write_text(FULL_SCREEN)
+        wait_until(lambda: terminal.read().endswith(b"red end"))
+        shown = terminal.shown
+        server.complete("a")
+        wait_until(lambda: all(sequence in terminal.read().removeprefix(shown) for sequence in LEFT))
+
+
+def test_into_a_pipe_a_log_is_as_it_is(server: ServerProcess, url: str) -> None:
+    """With whatever it asks."""
+    server.log("a").write_text(FULL_SCREEN)
+    server.complete("a")
+    assert logstream("tail", "a", "--until-complete", "--url", url).stdout == FULL_SCREEN
+
+
+def test_a_full_disk_is_an_error(server: ServerProcess, url: str) -> None:
+    """It is said in one line."""
+    server.log("a").write_text(MIXED)
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        ran = subprocess.run(
+            [sys.executable, "-m", "logstream", "tail", "a", "--url", url],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[0] == "logstream: The log cannot be printed: No space left on device."
+    assert "Traceback" not in ran.stderr

@@ -109,6 +109,7 @@ def test_every_setting_can_be_text(tmp_path: Path) -> None:
     environ = {
         "LOGSTREAM_DIRECTORY": str(tmp_path),
         "LOGSTREAM_SUFFIX": ".log",
+        "LOGSTREAM_STATE": str(tmp_path / "state"),
         "LOGSTREAM_TOKEN": "secret",
         "LOGSTREAM_ALLOWED_ORIGINS": "http://a.example, https://B.example:8443/,",
         "LOGSTREAM_MAX_CONNECTIONS": "1",
@@ -121,7 +122,9 @@ def test_every_setting_can_be_text(tmp_path: Path) -> None:
         "LOGSTREAM_LOG_LEVEL": "debug",
     }
     origins = frozenset({("http", "a.example", 80), ("https", "b.example", 8443)})
-    expected = Settings(str(tmp_path), ".log", "secret", origins, 1, 2, 3, 4096, 5.5, 6.0, "off", "DEBUG")
+    expected = Settings(
+        *(str(tmp_path), ".log", str(tmp_path / "state"), "secret", origins, 1, 2, 3, 4096, 5.5, 6.0, "off", "DEBUG")
+    )
     assert Settings.load({}, environ) == expected
     assert Settings.load({"LOGSTREAM_ALLOWED_ORIGINS": ["http://a.example", "https://b.example:8443"]}, {}) == Settings(
         allowed_origins=origins

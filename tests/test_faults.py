@@ -117,7 +117,7 @@ def calm(request: pytest.FixtureRequest, start: Starting) -> Iterator[ServerProc
     threads, descriptors = server.threads() + 1, server.descriptors() + 1  # the request that asks takes one itself
     try:
         yield server
-        wait_until(is_clean, 10)
+        wait_until(is_clean)
         witness.check()
     finally:
         witness.close()
@@ -249,8 +249,8 @@ def test_a_client_that_takes_nothing_is_gone_within_seconds(start: Starting, kin
     for _ in range(40):
         with server.log("live").open("a") as file:
             file.write("x" * 100_000)
-    wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0, 10)
-    wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors and not server.watches(), 5)
+    wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0)
+    wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors and not server.watches())
     for viewer in stalled:
         viewer.close()
     assert "Traceback" not in server.stop()
@@ -262,7 +262,7 @@ def test_a_client_that_answers_no_ping_is_gone(start: Starting) -> None:
     with Viewer(server.port) as silent:
         assert silent.frame() == (PING, b"")
         with pytest.raises(ClosedError):
-            silent.frame(5)
+            silent.frame()
     with Viewer(server.port) as there:
         for _ in range(4):
             opcode, payload = there.frame()

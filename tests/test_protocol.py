@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from logstream import protocol
 from logstream.protocol import (
     Message,
+    Ping,
     ProtocolError,
     Subscribe,
     Unsubscribe,
@@ -18,6 +19,7 @@ from logstream.protocol import (
     data_message,
     error_message,
     parse_command,
+    pong_message,
     text_frame,
 )
 
@@ -199,3 +201,36 @@ def test_a_compression_that_fails_fails_for_all(monkeypatch: pytest.MonkeyPatch)
     for _ in range(2):
         with pytest.raises(MemoryError):
             message.deflated_frame()
+
+
+def test_a_ping_is_a_command_of_its_own() -> None:
+    """It names no session, and whatever else is in it is the client's own."""
+    assert parse_command('{"type": "ping"}') == Ping()
+    assert parse_command('{"type": "ping", "sessionName": 5, "id": 7}') == Ping()
+    assert pong_message() == {"type": "pong"}
+
+
+@pytest.mark.parametrize("field", ["tial", "tails", "Tail", "TAIL", "curser", "cusor", "wiat", "waits", "await"])
+def test_what_is_nearly_an_option_is_refused(field: str) -> None:
+    """A misspelt option is said, not ignored, with the one that was meant."""
+    with pytest.raises(
+        ProtocolError, match=f"'{field}' is no option of a subscribe: '(tail|cursor|wait)' is one"
+    ) as caught:
+        parse_command(json.dumps({"type": "subscribe:logs", "sessionName": "build", field: 5}))
+    assert caught.value.session_name == "build"
+
+
+@pytest.mark.parametrize("field", ["id", "requestId", "token", "user", "color", "detail", "watch", "current", "x", ""])
+def test_a_clients_own_fields_are_ignored(field: str) -> None:
+    """What is not like an option is none of ours."""
+    assert parse_command(json.dumps({"type": "subscribe:logs", "sessionName": "build", field: 5})) == Subscribe("build")
+
+
+def test_a_message_whose_text_is_let_go_keeps_its_frames() -> None:
+    """What is sent is the same, and the mapping has the protocol's keys still."""
+    message = data_message("a", "text" * 10_000, initial=True, complete=False)
+    other = data_message("a", "text" * 10_000, initial=True, complete=False)
+    message.let_text_go()
+    assert message.frame == other.frame
+    assert message.deflated_frame() == other.deflated_frame()
+    assert message == {**other, "data": ""}

@@ -32,3 +32,21 @@ def test_a_flood_of_warnings_is_a_few_lines_and_a_count(
     now += 60
     log.warning("refused %d", 1000)
     assert caplog.records[-1].getMessage() == "refused 1000 (990 like this were left out before)"
+
+
+def test_how_many_lines_a_minute_may_be_said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One, with the traceback of what is wrong."""
+    now = 100.0
+    monkeypatch.setattr("logstream.ratelimit.time.monotonic", lambda: now)
+    log = RateLimitedLog(logging.getLogger("logstream"), lines=1)
+    for _ in range(3):
+        try:
+            raise ValueError("wrong")
+        except ValueError:
+            log.warning("it failed", exc_info=True)
+        now += 29
+    assert [record.getMessage() for record in caplog.records] == ["it failed"]
+    now += 2
+    log.warning("it failed")
+    assert [bool(record.exc_info) for record in caplog.records] == [True, False]
+    assert caplog.records[-1].getMessage() == "it failed (2 like this were left out before)"

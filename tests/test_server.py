@@ -1,11 +1,17 @@
 """Tests of servers of their own: restarts, several workers, and machines without inotify."""
 
+import json
+import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from .browser import descendants
 from .serving import Starting, wait_until
 from .viewer import Viewer
 
@@ -83,3 +89,53 @@ def test_without_inotify_all_still_arrives_in_time(start: Starting, tmp_path: Pa
     assert len(lines) == 1
     assert limit.replace("max_inotify", "fs.inotify.max_user") in lines[0]
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("kind", ["gunicorn", "flask"])
+def test_names_that_are_not_ascii_where_the_locale_is(start: Starting, kind: str) -> None:
+    """A log's name on the disk is UTF-8, whatever the server's locale makes of that."""
+    server = start(kind, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    server.log("größe 日本").write_text("größer\n")
+    (server.directory / os.fsdecode(b"\xff.out")).write_text("not UTF-8")
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("größe 日本")
+        assert viewer.receive()["data"] == "größer\n"
+        viewer.subscribe("nicht größer")
+        assert viewer.receive()["type"] == "logs:error"
+        server.complete(quote("größe 日本"))
+        assert viewer.receive()["isComplete"]
+    assert [session["name"] for session in json.loads(server.request("/sessions")[1])] == ["größe 日本"]
+    assert server.request(f"/sessions/{quote('größe 日本')}/raw") == (200, "größer\n")
+    assert server.request(f"/sessions/{quote('größe 日本')}")[0] == 200
+    assert "Traceback" not in server.stop()
+
+
+def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting) -> None:
+    """Four workers, forty viewers, one report: each has its last message in time; after a kill, it still holds."""
+    server = start("gunicorn", WEB_CONCURRENCY="4")
+    server.log("a").write_text("first\n")
+    viewers = [Viewer(server.port) for _ in range(40)]
+    try:
+        for viewer in viewers:
+            viewer.subscribe("a")
+            viewer.receive()
+        begun = time.monotonic()
+        server.complete("a")
+        for viewer in viewers:
+            assert viewer.receive()["isComplete"]
+        assert time.monotonic() - begun < 0.5
+    finally:
+        for viewer in viewers:
+            viewer.close()
+    workers = descendants(server.process.pid)
+    assert len(workers) >= 4
+    server.process.kill()
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    server = start("gunicorn", WEB_CONCURRENCY="4")
+    for _ in range(8):  # whichever worker answers
+        assert json.loads(server.request("/sessions")[1])[0]["state"] == "complete"
+        with Viewer(server.port) as viewer:
+            viewer.subscribe("a")
+            assert viewer.receive()["isComplete"]
+    server.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .serving import ServerProcess
+from .serving import PATIENCE, ServerProcess
 from .viewer import Viewer
 
 WRITERS, WRITES = 4, 600
@@ -157,11 +157,11 @@ def test_every_viewer_shows_the_file(
         writer.join()
     calm.set()
     for viewer in viewers:
-        assert viewer.settled.wait(30), viewer.error
+        assert viewer.settled.wait(PATIENCE), viewer.error
     server.complete(session)
     expected = log.read_bytes().decode()
     for viewer in viewers:
-        viewer.join(30)
+        viewer.join(PATIENCE)
         assert not viewer.is_alive()
         assert viewer.error is None, viewer.error
         assert viewer.text == expected

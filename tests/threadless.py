@@ -1,33 +1,20 @@
-"""The server's app, in a process that can be made to have no thread left, until SIGUSR2."""
+"""The server, where there is no thread to be had for the first who wants to watch tmux."""
 
-import signal
 import threading
-from types import FrameType
-
-from flask import Response
 
 from logstream import create_app
 
-app = create_app()
-
 _start = threading.Thread.start
+_refused: list[str] = []
 
 
-def _fail(thread: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")
+def _refuse_once(thread: threading.Thread) -> None:
+    if thread.name == "logstream-tmux" and not _refused:
+        _refused.append(thread.name)
+        raise RuntimeError("can't start new thread")
+    _start(thread)
 
 
-@app.post("/threads/none")
-def end() -> Response:
-    """As if the system had no more."""
-    threading.Thread.start = _fail  # type: ignore[method-assign]
-    return Response(status=204)
+threading.Thread.start = _refuse_once  # type: ignore[method-assign]
 
-
-def begin(signal_number: int, frame: FrameType | None) -> None:
-    """As if it had some again."""
-    threading.Thread.start = _start  # type: ignore[method-assign]
-    app.logger.warning("there are threads again")
-
-
-signal.signal(signal.SIGUSR2, begin)
+app = create_app()

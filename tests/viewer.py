@@ -9,8 +9,10 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
+
+from .serving import PATIENCE
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -36,6 +38,48 @@ def inflate(payload: bytes) -> bytes:
     return zlib.decompressobj(wbits=-15).decompress(payload + b"\0\0\xff\xff")
 
 
+class Texts(MutableMapping[str, str]):
+    """Each session's text, in pieces that are joined when it is looked at.
+
+    To join them for each message would take a time that grows with the square of a log's length.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[str]] = {}
+        self._lengths: dict[str, int] = {}
+
+    def __getitem__(self, session: str) -> str:
+        pieces = self._pieces[session]
+        if len(pieces) > 1:
+            pieces[:] = ["".join(pieces)]
+        return pieces[0]
+
+    def __setitem__(self, session: str, text: str) -> None:
+        self._pieces[session] = [text]
+        self._lengths[session] = len(text)
+
+    def __delitem__(self, session: str) -> None:
+        del self._pieces[session], self._lengths[session]
+
+    def __contains__(self, session: object) -> bool:
+        return session in self._pieces
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pieces)
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def append(self, session: str, text: str) -> None:
+        """Extend a session's text."""
+        self._pieces[session].append(text)
+        self._lengths[session] += len(text)
+
+    def length(self, session: str) -> int:
+        """How many characters a session's text has; 0 where there is none."""
+        return self._lengths.get(session, 0)
+
+
 class Viewer:
     """One connection. Keeps what each session's text is by the protocol's rule, and the messages about it."""
 
@@ -51,14 +95,14 @@ class Viewer:
         self.sock = socket.socket()
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(10)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(("127.0.0.1", port))
         self._buffer = bytearray()
         self.received = 0  # bytes
         self.compressed = 0  # frames
         if deflate is not None:
             headers += f"Sec-WebSocket-Extensions: {deflate}\r\n"
-        self.texts: dict[str, str] = {}
+        self.texts = Texts()
         self.messages: list[dict[str, Any]] = []
         self.closed = False
         try:
@@ -118,7 +162,7 @@ class Viewer:
 
     # What it receives.
 
-    def frame(self, timeout: float = 5.0) -> tuple[int, bytes]:
+    def frame(self, timeout: float = PATIENCE) -> tuple[int, bytes]:
         """The next frame's opcode and payload. Raises TimeoutError, or ClosedError at the end of the stream."""
         deadline = time.monotonic() + timeout
         while True:
@@ -128,7 +172,7 @@ class Viewer:
             self.sock.settimeout(max(0.001, deadline - time.monotonic()))
             self._fill()
 
-    def receive(self, timeout: float = 5.0) -> dict[str, Any]:
+    def receive(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next message. Answers pings; raises TimeoutError, or ClosedError."""
         while True:
             opcode, payload = self.frame(timeout)
@@ -140,16 +184,18 @@ class Viewer:
                 self.closed = True
                 raise ClosedError(int.from_bytes(payload[:2]) if payload else None)
 
-    def read_until(self, done: Callable[[], bool], timeout: float = 10.0) -> None:
+    def read_until(self, done: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Receive messages until `done()`."""
         deadline = time.monotonic() + timeout
         while not done():
             self.receive(max(0.001, deadline - time.monotonic()))
 
-    def read_text(self, session: str, text: str, timeout: float = 10.0) -> None:
+    def read_text(self, session: str, text: str, timeout: float = PATIENCE) -> None:
         """Receive messages until a session's text is this one."""
         try:
-            self.read_until(lambda: self.texts.get(session) == text, timeout)
+            self.read_until(
+                lambda: self.texts.length(session) == len(text) and self.texts.get(session) == text, timeout
+            )
         except TimeoutError:
             assert self.texts.get(session) == text  # pytest shows where they differ
 
@@ -174,11 +220,11 @@ class Viewer:
     def _note(self, message: dict[str, Any]) -> dict[str, Any]:
         self.messages.append(message)
         if message["type"] == "logs:data":
-            text = self.texts.pop(message["sessionName"], "")  # so that it is extended in place
-            if message["isInitial"]:
-                text = ""
-            text += message["data"]
-            self.texts[message["sessionName"]] = text
+            session = message["sessionName"]
+            if message["isInitial"] or session not in self.texts:
+                self.texts[session] = message["data"]
+            else:
+                self.texts.append(session, message["data"])
         return message
 
     def _fill(self) -> None:

@@ -1,1 +1,23 @@
-"""Files, and who follows them: knows no Flask, no socket and no web server."""
+"""Files, and who follows them: knows no Flask, no socket and no web server.
+
+From a file to who follows it: `logfile` (an open file), `reading` (a place in it), `sharing` (what several read at
+once), `subscription` (one client in one session), `feed` (one session, and who is live), `catchup` (one client, and
+what it is behind with), `watcher` (wakes feeds; `inotify` and `relief` are parts of it), `completion` (what is
+complete), `manager` (who follows what).
+
+The locks, in the order in which they may be taken: whoever holds one takes only those below it, and none that is
+marked as a leaf leads to another. Nothing of ours is held while watchdog is called.
+
+| lock | guards | who may block under it |
+| --- | --- | --- |
+| `Feed._reading` | the place of those who are live, and the order of what they get | who reads the file for them |
+| `Feed._lock` | the states of a session's subscriptions, and what is noted to be passed on | nobody |
+| `LogStreamManager._lock` | who follows what, and what is complete | nobody |
+| `CatchUp._lock` | a client's turns, and which thread drives a subscription | nobody: waiting releases it |
+| `_Observer._starting` | the start of the watcher's threads | nobody: a thread starts in a moment |
+| a socket's send lock (`web`) | every byte that goes out on it | who sends; an offer only tries it |
+| leaves: the watcher's other two, the endpoint's, tmux's, a rate's, the metrics' | each its own | nobody |
+
+The manager's lock and a feed's are never held together, so that a file which cannot be read stops its own session and
+nothing else: a feed says by itself that it is closed, and the manager then makes another one.
+"""

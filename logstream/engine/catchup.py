@@ -43,24 +43,24 @@ class CatchUp:
     def begin(self, subscription: Subscription) -> None:
         """Send the first message from the calling thread, and leave the rest to the client's own thread."""
         with self._lock:
-            self._stepped.wait_for(lambda: not self._busy())
+            self._stepped.wait_for(lambda: not self._is_busy())
         if self._step(subscription):
             self.enqueue(subscription)
 
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether a message of a subscription that is over is still on its way out."""
         with self._lock:
-            return self._busy()
+            return self._is_busy()
 
-    def _busy(self) -> bool:
+    def _is_busy(self) -> bool:
         self._leaving = [subscription for subscription in self._leaving if subscription.driver is not None]
         return bool(self._leaving)
 
     def enqueue(self, subscription: Subscription) -> None:
-        """Have a subscription brought level. Any thread."""
+        """Have a subscription brought level; where no thread is to be had for it, in a while. Any thread."""
         with self._lock:
             if subscription.over:
-                subscription.close()
+                subscription.release()
                 return
             self._queue.append(subscription)
             if self._thread is not None:
@@ -68,10 +68,13 @@ class CatchUp:
             thread = self._thread = threading.Thread(target=self._run, name="logstream-catchup", daemon=True)
         try:
             thread.start()
-        except RuntimeError:
-            logger.exception("no thread for a client that is behind; the next one that is behind tries again")
+        except RuntimeError as error:
+            logger.warning("a client that is behind has to wait: %s", str(error))
             with self._lock:
                 self._thread = None
+                stranded, self._queue = list(self._queue), deque()
+            for one in stranded:
+                one.feed.try_again(one)
 
     def end(self, subscription: Subscription, timeout: float | None) -> None:
         """See to it that nothing more is sent for a subscription that is over.
@@ -82,7 +85,7 @@ class CatchUp:
         with self._lock:
             if subscription in self._queue:
                 self._queue.remove(subscription)
-                subscription.close()
+                subscription.release()
                 return
             if subscription.driver == threading.get_ident():
                 return
@@ -108,7 +111,7 @@ class CatchUp:
                     if not subscription.over:
                         self._queue.append(subscription)
                         continue
-                    subscription.close()
+                    subscription.release()
 
     def _step(self, subscription: Subscription) -> bool:
         """Send one message. Returns whether there is more to do."""
@@ -126,7 +129,7 @@ class CatchUp:
                 if subscription.driver == threading.get_ident():
                     subscription.driver = None
                     if subscription.over:
-                        subscription.close()
+                        subscription.release()
                     self._stepped.notify_all()
 
     def _advance(self, subscription: Subscription) -> bool:
@@ -135,7 +138,7 @@ class CatchUp:
             if message is None:
                 return not subscription.feed.join(subscription)
         except OSError as error:
-            logger.warning("session %r cannot be read: %s", subscription.feed.name, error)
+            logger.warning("session %r cannot be read: %s", subscription.feed.name, str(error))
             self._fail(subscription, "cannot be read")
             return False
         if not self._deliver(self.ws, message):

@@ -1,4 +1,31 @@
-"""One followed session: where its live clients stand, and how they are moved on, started over and completed."""
+"""One followed session: where its live clients stand, and how they are moved on, started over and completed.
+
+The states of a subscription, and what moves it from one to another:
+
+                        subscribe: add
+                              │
+                              ▼
+    (1) the log can be    ┌────────┐  (3) level with those who are live: join
+      ┌── read ─────────▶ │ BEHIND │ ──────────────────────────────────────────┐
+      │                   └────────┘ ◀───────────────────────────────────┐     ▼
+ ┌─────────┐                │    │   (4) refuses an offer; cannot be read │ ┌──────┐
+ │ WAITING │ ◀──────────────┘    │                                       └─│ LIVE │
+ └─────────┘  (2) no log: join   │                                         └──────┘
+      │                          ▼                                             │
+      └──────────────────────▶ OVER ◀──────────────────────────────────────────┘
+         (5) unsubscribed, its client gone, or the last message sent: remove
+
+(1) Whoever reads for the feed finds a log that it can open, or the session is completed; the client's catch-up gets
+    the subscription.
+(2) and (3) Its driver, the one thread of its client's that reads for it, has come to the end of what there is. It
+    becomes live only at the very place where the live ones are; if they are somewhere else, it has more to read.
+(4) Whoever reads for the feed. The message that was refused goes along, and is the first that the catch-up sends.
+(5) Any thread. A live one is over, too, with the offer of the last message that it takes.
+
+Every move is made by `Feed._move` with the feed's `_lock` held; 1 to 4 also with `_reading`, so that nobody joins or
+leaves those who are live while text is on its way to them. What a move leaves to do for others (a catch-up, the
+watcher) is noted, and done by `_pass_on` when no lock is held.
+"""
 
 from __future__ import annotations
 
@@ -7,60 +34,59 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
-from typing import Protocol
+from types import TracebackType
 
 from ..protocol import Message
-from .logfile import Identity, LogFile, Signature, identity_of, look, signature_of
+from .logfile import LogFile, NotALogError, Signature, identity_of, signature_of, stat_log
+from .meter import Meter
 from .reading import Reader, RewrittenError
 from .sharing import Sharing
-from .subscription import CHUNK, End, Increment, Subscription, next_limit
+from .subscription import CHUNK, Increment, LogEnd, State, Subscription, next_limit
+from .watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 BUDGET = 4 * CHUNK  # bytes that one wake-up may read, so that no session keeps the others waiting
 
 
-class Hints(Protocol):
-    """What a feed asks of the watcher. Called with no lock held."""
+class _Section:
+    """What is done with a lock held, and what is done when it has been released."""
 
-    def follow(self, feed: Feed, file: LogFile | None) -> None:
-        """Watch the feed's path, and this file, if any, instead of an earlier one."""
+    __slots__ = ("_afterwards", "_lock")
 
-    def wake_again(self, feed: Feed) -> None:
-        """Wake the feed soon."""
+    def __init__(self, lock: threading.Lock, afterwards: Callable[[], object]) -> None:
+        self._lock = lock
+        self._afterwards = afterwards
 
-    def forget(self, feed: Feed) -> None:
-        """Watch nothing for the feed any more."""
+    def __enter__(self) -> None:
+        self._lock.acquire()
 
-
-class Meter:
-    """What is measured of feeds; here, nothing. May be called with a feed's lock held, and must not block."""
-
-    def delivered(self, seconds: float) -> None:
-        """Text was offered to all who are live, so long after it was written."""
-
-    def started_over(self, subscriptions: int) -> None:
-        """So many subscriptions begin again, since their file is not what it was."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._lock.release()
+        self._afterwards()
 
 
 class Feed:
-    """One session and those who follow it. All methods may be called from any thread."""
+    """One session and those who follow it. All methods may be called from any thread.
+
+    A feed is closed when the last subscription is removed, for good: the next one needs another feed.
+    """
 
     def __init__(
         self,
         name: str,
         path: str,
         offer: Callable[[Hashable, Message], bool],
-        hints: Hints,
-        end: End | None = None,
+        watcher: Watcher,
+        end: LogEnd | None = None,
         *,
         meter: Meter | None = None,
         sharing: Sharing | None = None,
     ) -> None:
         """Make a feed that watches and reads nothing yet.
 
-        `offer(ws, message)` is called with the feed's lock held, so it must neither block nor call back.
-        `end` is for a session that is complete already; the feed takes over its share of the file.
+        `offer(ws, message)` is called with the feed's locks held, so it must neither block nor call back.
+        `end` is for a session that is complete already: its feed is not watched.
         """
         self.name = name
         self.path = path
@@ -68,41 +94,63 @@ class Feed:
         self.meter = meter or Meter()
         self.sharing = sharing or Sharing()
         self._offer = offer
-        self._hints = hints
-        # Guards all below, each subscription's change of state, and the order of what is offered.
+        self._watcher = watcher
+        # Held by whoever reads for those who are live, and so while a disk is slow: guards the place of _reader, and
+        # the order of what is offered.
+        self._reading = threading.Lock()
+        # Guarded by _reading too:
+        self._joining: Subscription | None = None  # its driver is at hand already
+        self._note_end: Callable[[LogEnd], object] = lambda end: None
+        self._is_unreadable = False  # the operator was told that the file cannot be opened
+        # Guards all below, and each subscription's state and end. Never held while a file is read or opened.
         self._lock = threading.Lock()
-        self._live: dict[Subscription, None] = {}
-        self._behind: dict[Subscription, None] = {}
-        self._waiting: dict[Subscription, None] = {}  # for a file that is not there yet
+        self._members: dict[State, dict[Subscription, None]] = {state: {} for state in State}  # none that is over
+        self._live = self._members[State.LIVE]
+        self._behind = self._members[State.BEHIND]
+        self._waiting = self._members[State.WAITING]
         self._reader: Reader | None = None  # where the live ones stand, while there are any
         self._end = end
-        self._closed = False
-        self._watched: Identity | None = None  # the file that the watcher was told of last
-        self._unknown = end is None  # to the watcher, which has to be told
-        # To be passed on when the lock is free again.
-        self._to_watch: LogFile | None = None
+        self._open = True  # to further subscriptions
+        self._watched: LogFile | None = None  # the file that the watcher was told of last; open, so no other is like it
+        # What is to be passed on.
         self._to_hand_over: list[Subscription] = []
-        self._more = False  # a wake-up's budget ran out before the file did
+        self._to_hand_over_later: list[Subscription] = []
+        self._to_watch = end is None
+        self._to_wake_again = False
+        self._to_wake_later = False
+        self._to_forget = False
+        self._to_let_go: list[object] = []  # closing a file may block, too
+        self._passing_on = False  # some thread is at it, and will find what is noted meanwhile
 
-    def add(self, subscription: Subscription) -> None:
-        """Take in a subscription that its client's catch-up is about to drive."""
-        with self._lock:
-            self._behind[subscription] = None
-            if self._end is not None:
-                subscription.end = self._end.share()
-            elif subscription.reader is not None:
-                self._watch(subscription.reader.file)
+    def add(self, subscription: Subscription, instead_of: Subscription | None = None) -> bool:
+        """Take in a subscription that its client's catch-up is about to drive, in the place of an earlier one.
+
+        Returns False where the feed is closed, or its session has been completed since.
+        """
+        with _Section(self._lock, self._pass_on):
+            if not self._open:
+                return False
+            if subscription.state is State.BEHIND:  # and not removed before it was here
+                self._behind[subscription] = None
+                if self._end is not None:
+                    subscription.end = self._end
+                elif subscription.reader is not None:
+                    self._watch(subscription.reader.file)
+            if instead_of is not None:
+                self._move(instead_of, State.OVER)
+            return True
 
     def remove(self, subscription: Subscription) -> bool:
-        """Offer nothing more to a subscription. Returns whether the feed has no other left."""
-        with self._lock:
-            subscription.over = True
-            for group in (self._live, self._behind, self._waiting):
-                group.pop(subscription, None)
-            if not self._behind:
-                self.sharing.clear()
-            self._rest_if_unheard()
-            return not (self._live or self._behind or self._waiting)
+        """Offer nothing more to a subscription. Returns whether the feed is closed, since it has no other left."""
+        with _Section(self._lock, self._pass_on):
+            self._move(subscription, State.OVER)
+            if self._live or self._behind or self._waiting:
+                return False
+            self._open = False
+            self._to_watch, self._to_forget = False, True
+            self._to_let_go += (self._watched, self._end)
+            self._watched = self._end = None
+            return True
 
     def count(self) -> int:
         """How many subscriptions there are."""
@@ -121,79 +169,124 @@ class Feed:
     def position(self) -> int:
         """The bytes of the file delivered so far to those who are furthest."""
         with self._lock:
-            if self._reader is not None:
-                return self._reader.offset
-            readers = [subscription.reader for subscription in self._behind]
+            reader = self._reader
+            readers = [reader] if reader is not None else [subscription.reader for subscription in self._behind]
             return max((reader.offset for reader in readers if reader is not None), default=0)
 
     def wake(self) -> None:
         """Look at the file, which may have changed, and tell the live ones what is new."""
-        with self._lock:
+        with _Section(self._reading, self._pass_on):
+            if self._to_hand_over_later:
+                with self._lock:
+                    self._to_hand_over += self._to_hand_over_later
+                    self._to_hand_over_later = []
             self._pump(BUDGET)
-        self.pass_on()
 
     def join(self, subscription: Subscription) -> bool:
-        """Make a subscription live that has sent all it could read.
+        """Make a subscription live, or wait, that has sent all it could read.
 
-        Returns whether its catch-up is over; if not, there is more to send. Raises OSError where a file
-        that was waited for cannot be opened. Only for the thread that drives the subscription.
+        Returns whether its catch-up is over; if not, there is more to send. Only for the thread that drives it.
         """
-        with self._lock:
-            done = subscription.over or (subscription.end is None and self._join(subscription))
-            if not done and subscription in self._to_hand_over:
-                self._to_hand_over.remove(subscription)  # its driver is at hand already
-        self.pass_on()
-        return done
+        with _Section(self._reading, self._pass_on):
+            self._joining = subscription
+            try:
+                return subscription.over or (subscription.end is None and self._join(subscription))
+            finally:
+                self._joining = None
 
-    def complete(self) -> tuple[End, list[Subscription]]:
+    def try_again(self, subscription: Subscription) -> None:
+        """Hand a subscription that is behind over to its client's catch-up once more, in a while."""
+        with _Section(self._lock, self._pass_on):
+            if subscription.state is State.BEHIND:
+                self._to_hand_over_later.append(subscription)
+                self._to_wake_later = True
+
+    def complete(self, note_end: Callable[[LogEnd], object]) -> list[Subscription] | None:
         """End the session: the rest of the file, and the last message, to everyone.
 
-        Returns where it ended, with a share of the file for the caller to close, and the subscriptions. Those
-        that are not over yet could not take the last message now: their catch-up sends it.
+        `note_end(end)` is told where it ends before anyone else is. Returns the subscriptions; None where the last one
+        has just left. Those that are not over yet could not take the last message now: their catch-up sends it.
+        Afterwards nobody is live.
         """
-        everyone: list[Subscription] = []
-        with self._lock:
-            if self._closed:  # its last follower has just left
-                return End.at(self.path), []
-            if self._end is None:
+        with _Section(self._reading, self._pass_on):
+            with self._lock:
+                if not self._open:
+                    return None
+                self._open = False
                 everyone = [*self._live, *self._behind, *self._waiting]
-                self._pump(None, final=True)
-                self._send_off()
-            assert self._end is not None
-            end = self._end.share()
-        self.pass_on()
-        return end, everyone
+            self._note_end = note_end
+            self._pump(None, final=True)
+            self._send_off()
+            return everyone
 
-    def close(self) -> None:
-        """Give up the files and the watch of a feed that nobody follows any more."""
-        with self._lock:
-            self._closed = True
-            self._rest_if_unheard()
-            if self._end is not None:
-                self._end.close()
-                self._end = None
-        self.sharing.clear()
-        self._hints.forget(self)
+    def _pass_on(self) -> None:
+        """Do what was noted with a lock held, one thread at a time, so that the watcher is told things in order."""
+        if not self._has_to_pass_on():
+            return
+        while True:
+            with self._lock:
+                if self._passing_on or not self._has_to_pass_on():
+                    return
+                subscriptions, self._to_hand_over = self._to_hand_over, []
+                watch, self._to_watch = self._to_watch, False
+                again, self._to_wake_again = self._to_wake_again or (watch and self._watched is not None), False
+                later, self._to_wake_later = self._to_wake_later, False
+                forget, self._to_forget = self._to_forget, False
+                let_go, self._to_let_go = self._to_let_go, []
+                self._passing_on = True
+                file = self._watched
+            let_go.clear()
+            try:
+                for subscription in subscriptions:
+                    subscription.on_behind(subscription)
+                if watch:
+                    self._watcher.follow(self, file)
+                if forget:
+                    self._watcher.forget(self)
+                elif again:  # a new watch tells nothing of what was written before it
+                    self._watcher.wake_again(self)
+                elif later:
+                    self._watcher.wake_later(self)
+            finally:
+                with self._lock:
+                    self._passing_on = False
 
-    def pass_on(self) -> None:
-        """Do what must not be done with the lock held."""
-        with self._lock:
-            subscriptions, self._to_hand_over = self._to_hand_over, []
-            file, self._to_watch = self._to_watch, None
-            again, self._more = self._more or file is not None, False
-            unknown, self._unknown = self._unknown, False
-        for subscription in subscriptions:
-            subscription.on_behind(subscription)
-        if file is not None or unknown:
-            self._hints.follow(self, file)
-        if file is not None:
-            file.close()
-        if again:  # a new watch tells nothing of what was written before it
-            self._hints.wake_again(self)
-        if self._closed or self._end is not None:
-            self._hints.forget(self)
+    def _has_to_pass_on(self) -> bool:
+        return bool(
+            self._to_hand_over
+            or self._to_watch
+            or self._to_wake_again
+            or self._to_wake_later
+            or self._to_forget
+            or self._to_let_go
+        )
 
-    # What follows is called with the lock held.
+    # What follows is called with _lock held.
+
+    def _move(self, subscription: Subscription, state: State) -> None:
+        self._members[subscription.state].pop(subscription, None)
+        subscription.state = state
+        if state is not State.OVER:
+            self._members[state][subscription] = None
+        if not self._behind:
+            self.sharing.clear()
+        if not self._live and self._reader is not None:  # there is nothing to read for
+            self._to_let_go.append(self._reader)
+            self._reader = None
+
+    def _fall_behind(self, subscription: Subscription, reader: Reader, message: Message | None) -> None:
+        self._move(subscription, State.BEHIND)
+        subscription.reader = reader.clone()
+        subscription.pending, subscription.at_end = message, False
+        if subscription is not self._joining:
+            self._to_hand_over.append(subscription)
+
+    def _watch(self, file: LogFile) -> None:
+        """Have the watcher told that this is the file to watch."""
+        if self._open and (self._watched is None or file.identity != self._watched.identity):
+            self._watched, self._to_watch = file, self._end is None
+
+    # What follows is called with _reading held.
 
     def _pump(self, budget: int | None, *, final: bool = False) -> None:
         """Send what is new to the live ones, from the next file too if the path leads to another one."""
@@ -206,8 +299,7 @@ class Feed:
             # First what is there to send, and then whether the path still leads to it: what the old file
             # still holds goes out before the next one's in any case.
             state = reader.file.state()
-            if not final:
-                self._advance(reader, state, budget)
+            has_more = not final and self._advance(reader, state, budget)
             found = self._look_for_file()
             if found is None or identity_of(found) == reader.file.identity:
                 if found is not None:
@@ -217,22 +309,24 @@ class Feed:
             else:
                 if final:
                     self._send(reader, state.st_size, budget)
-                self._switch(reader, budget, final=final)
+                if not has_more and self._live:
+                    self._switch(reader, budget, final=final)
         except OSError as error:
-            logger.warning("session %r cannot be read: %s", self.name, error)
-            for subscription in list(self._live):
-                self._fall_behind(subscription, None)  # its own next read tells its client
-            self._rest_if_unheard()
+            logger.warning("session %r cannot be read: %s", self.name, str(error))
+            with self._lock:
+                for subscription in list(self._live):
+                    self._fall_behind(subscription, reader, None)  # its own next read tells its client
 
-    def _advance(self, reader: Reader, state: os.stat_result, budget: int | None) -> None:
+    def _advance(self, reader: Reader, state: os.stat_result, budget: int | None) -> bool:
         before = reader.offset
-        self._send(reader, state.st_size, budget)
+        has_more = self._send(reader, state.st_size, budget)
         if reader.offset != before:
             self.meter.delivered(time.time() - state.st_mtime)
+        return has_more
 
     def _look_for_file(self) -> os.stat_result | None:
         """What is at the path now, for which those who wait begin."""
-        found = look(self.path)
+        found = stat_log(self.path)
         self.seen = found and signature_of(found)
         if found is not None and self._waiting:
             self._admit()
@@ -240,8 +334,11 @@ class Feed:
 
     def _send(
         self, reader: Reader, size: int, budget: int | None, *, initial: bool = False, final: bool = False
-    ) -> None:
-        """Read on to `size` and offer it to the live ones, while there are any."""
+    ) -> bool:
+        """Read on to `size` and offer it to the live ones, while there are any.
+
+        Returns whether the budget ran out before that; the feed is then woken again.
+        """
         while self._live:
             start = reader.offset
             try:
@@ -250,25 +347,25 @@ class Feed:
                 reader.start_over()
                 size, initial = reader.file.size(), True
                 continue
-            complete = final and reader.offset >= size
+            complete = final and (reader.at_end or reader.offset >= size)
             if not (text or initial or complete):
-                return
+                break
             if complete:
-                self._end = End(reader.file.share(), reader.offset)
-            self._tell(Increment(self.name, text, reader, size, initial=initial, complete=complete))
+                self._end_at(LogEnd(reader.file, reader.offset))
+            self._tell(Increment(self.name, text, reader, size, initial=initial, complete=complete), reader)
             if complete:
-                return
+                break
             initial = False
             if budget is not None and reader.offset < size:
                 budget -= reader.offset - start
                 if budget <= 0:
-                    self._more = True
-                    return
+                    with self._lock:
+                        self._to_wake_again = True
+                    return True
+        return False
 
     def _switch(self, reader: Reader, budget: int | None, *, final: bool) -> None:
         """Start the live ones over on the file that is at the path now, once the old one is out."""
-        if self._more or not self._live:
-            return
         try:
             file = LogFile.open(self.path)
         except OSError:
@@ -277,72 +374,61 @@ class Feed:
                 self._send(reader, reader.file.size(), None, final=True)
             return
         reader.start_over(file)
-        self._watch(file)
+        with self._lock:
+            self._watch(file)
         self._send(reader, file.size(), budget, initial=True, final=final)
 
-    def _tell(self, increment: Increment) -> None:
+    def _tell(self, increment: Increment, reader: Reader) -> None:
         """Offer an increment to the live ones; who cannot take it falls behind."""
-        if increment.initial:
-            self.meter.started_over(len(self._live))
         forms = increment.forms
-        for subscription in list(self._live):
-            message = forms[subscription.cursors] or increment.message(subscription.cursors)
-            try:
-                taken = self._offer(subscription.ws, message)
-            except Exception:
-                logger.exception("offering a message failed")
-                taken = False
-            if not taken:
-                self._fall_behind(subscription, message)
-            elif increment.complete:
-                del self._live[subscription]
-                subscription.over = True
-        self._rest_if_unheard()
-
-    def _fall_behind(self, subscription: Subscription, message: Message | None) -> None:
-        assert self._reader is not None
-        del self._live[subscription]
-        self._behind[subscription] = None
-        subscription.reader = self._reader.clone()
-        subscription.pending, subscription.at_end = message, False
-        self._to_hand_over.append(subscription)
-
-    def _rest_if_unheard(self) -> None:
-        """Without live ones there is nothing to read for."""
-        if self._reader is not None and not self._live:
-            self._reader.close()
-            self._reader = None
+        with self._lock:
+            if increment.initial:
+                self.meter.started_over(len(self._live))
+            for subscription in list(self._live):
+                message = forms[subscription.cursors] or increment.message(subscription.cursors)
+                try:
+                    taken = self._offer(subscription.ws, message)
+                except Exception:
+                    logger.exception("offering a message failed")
+                    taken = False
+                if not taken:
+                    self._fall_behind(subscription, reader, message)
+                elif increment.complete:
+                    self._move(subscription, State.OVER)
 
     def _join(self, subscription: Subscription) -> bool:
-        if subscription.reader is None:
+        reader = subscription.reader
+        if reader is None:
             return self._begin_or_wait(subscription)
         self._pump(BUDGET)
-        if self._reader is None:
-            return self._lead(subscription, subscription.reader)
-        if subscription.reader.file.identity != self._reader.file.identity:
-            subscription.start_over(self._reader.file.share())
+        leader = self._reader
+        if leader is None:
+            return self._lead(subscription, reader)
+        if reader.file.identity != leader.file.identity:
+            subscription.start_over(leader.file)
             return False
-        if not subscription.reader.level_with(self._reader):
-            return False
-        subscription.close()
-        self._become_live(subscription)
-        return True
+        return reader.level_with(leader) and self._become_live(subscription, leader)
 
     def _begin_or_wait(self, subscription: Subscription) -> bool:
         try:
             file = LogFile.open(self.path)
-        except FileNotFoundError:
-            self._behind.pop(subscription)
-            self._waiting[subscription] = None
-            self.seen = None
+        except OSError as error:
+            self._note_unreadable(error)
+            with self._lock:
+                if not subscription.over:
+                    self._move(subscription, State.WAITING)
+                if not (self._live or self._behind):  # or a deleted file would take space
+                    self._to_let_go.append(self._watched)
+                    self._watched = None
             return True
         subscription.start_over(file)
-        self._watch(file)
+        with self._lock:
+            self._watch(file)
         return False
 
     def _lead(self, subscription: Subscription, reader: Reader) -> bool:
         """Let a subscription be the first live one, if it is in the file that is at the path."""
-        found = look(self.path)
+        found = stat_log(self.path)
         if found is not None and identity_of(found) != reader.file.identity:
             try:
                 file = LogFile.open(self.path)
@@ -350,38 +436,63 @@ class Feed:
                 pass  # gone again, or not ours to read: for now the old file is all there is
             else:
                 subscription.start_over(file)
-                self._watch(file)
+                with self._lock:
+                    self._watch(file)
                 return False
-        self._reader, subscription.reader = reader, None
-        self._watch(reader.file)
-        self._become_live(subscription)
+        self._become_live(subscription, reader)
         self._pump(BUDGET)  # for what was written since
-        return subscription in self._live
+        return subscription.state is not State.BEHIND
 
-    def _become_live(self, subscription: Subscription) -> None:
-        self._behind.pop(subscription)
-        self._live[subscription] = None
-        if not self._behind:
-            self.sharing.clear()
+    def _become_live(self, subscription: Subscription, reader: Reader) -> bool:
+        """Have a subscription offered what comes behind `reader`. True: there is nothing more to drive."""
+        with self._lock:
+            if not subscription.over:
+                subscription.reader = None
+                self._watch(reader.file)
+                self._move(subscription, State.LIVE)
+                self._reader = reader
+        return True
 
     def _admit(self) -> None:
-        """Let those who wait begin: the file is there."""
-        self._to_hand_over += self._waiting
-        self._behind |= self._waiting
-        self._waiting = {}
+        """Let those who wait begin, if the file can be opened."""
+        try:
+            file = LogFile.open(self.path)
+        except OSError as error:
+            self._note_unreadable(error)
+            return
+        self._is_unreadable = False
+        with self._lock:
+            self._watch(file)
+            for subscription in list(self._waiting):
+                subscription.start_over(file)
+                self._move(subscription, State.BEHIND)
+                self._to_hand_over.append(subscription)
+
+    def _note_unreadable(self, error: OSError) -> None:
+        """A file that is not to be opened now may be in a moment: have the sweep ask again, and say so once."""
+        self.seen = None
+        if not isinstance(error, (FileNotFoundError, NotALogError, BlockingIOError)) and not self._is_unreadable:
+            self._is_unreadable = True
+            logger.warning("session %r cannot be opened, and is waited for: %s", self.name, str(error))
+
+    def _end_at(self, end: LogEnd) -> None:
+        self._note_end(end)
+        self._end = end
 
     def _send_off(self) -> None:
-        """Tell those who are not live where the session ends."""
-        if self._end is None:
-            self._end = End.at(self.path)
-        self._admit()
-        for subscription in self._behind:
-            subscription.end = self._end.share()
-
-    def _watch(self, file: LogFile) -> None:
-        """Have the watcher told, when the lock is free, that this is the file to watch."""
-        if file.identity != self._watched:
-            self._watched = file.identity
-            if self._to_watch is not None:
-                self._to_watch.close()
-            self._to_watch = file.share()
+        """Tell those who have not had the last message where the session ends."""
+        end = self._end
+        if end is None:
+            end = LogEnd.at(self.path)
+            self._end_at(end)
+        reader = self._reader
+        with self._lock:
+            if reader is not None:
+                for subscription in list(self._live):
+                    self._fall_behind(subscription, reader, None)
+            for subscription in list(self._waiting):
+                self._move(subscription, State.BEHIND)
+                self._to_hand_over.append(subscription)
+            for subscription in self._behind:
+                subscription.end = end
+            self._to_watch, self._to_forget = False, True

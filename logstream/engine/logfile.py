@@ -1,4 +1,4 @@
-"""One log file: opened safely, closed with its last reader, and what the kernel says of it.
+"""One log file: opened safely, and what the kernel says of it.
 
 Offsets and sizes are bytes.
 """
@@ -10,7 +10,6 @@ import os
 import resource
 import stat
 import sys
-import threading
 
 _RESERVE = 32  # descriptors that are not for logs
 
@@ -22,13 +21,7 @@ class NotALogError(OSError):
     """The path holds something that is not a regular file."""
 
 
-def _descriptor_limit() -> int:
-    """The first descriptor that logs must leave to connections and to everything else."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_RESERVE, limit // 8)
-
-
-def look(path: str) -> os.stat_result | None:
+def stat_log(path: str) -> os.stat_result | None:
     """The state of the regular file at `path`; None where there is none, or none that can be seen."""
     try:
         found = os.lstat(path)
@@ -48,23 +41,34 @@ def identity_of(found: os.stat_result) -> Identity:
 
 
 class LogFile:
-    """An open regular file, shared by all who read it and closed with the last of them.
+    """An open regular file. Any thread may use it.
 
-    Whoever has `share`d or `open`ed it calls `close` once. Any thread may use it.
+    Nobody need close it: its descriptor is closed with the last reference to it, so that no thread can read from a
+    descriptor that another one has given up. Who is the only one to have it may `close` it at once.
     """
 
+    __slots__ = ("_fd", "identity")
+
     def __init__(self, fd: int) -> None:
+        """Make it the owner of a descriptor."""
         self._fd = fd
-        self._holders = 1
-        # Guards _holders, and so the moment at which the descriptor is closed.
-        self._lock = threading.Lock()
         self.identity = identity_of(os.fstat(fd))
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor now, even if an error's traceback still holds the file. Idempotent."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     @classmethod
     def open(cls, path: str) -> LogFile:
         """Open the regular file at `path`, following no link and never blocking.
 
-        Raises FileNotFoundError, NotALogError, or another OSError.
+        Raises FileNotFoundError, NotALogError, BlockingIOError where another process has a lease on it that it is
+        about to give up, or another OSError.
         """
         try:
             found = os.lstat(path)  # opening a pipe or a device could already have an effect
@@ -81,37 +85,28 @@ class LogFile:
             raise NotALogError(errno.EINVAL, "not a regular file", path)
         return cls(fd)
 
-    def share(self) -> LogFile:
-        """The same file for one more holder."""
-        with self._lock:
-            assert self._holders, "the file is closed"
-            self._holders += 1
-        return self
-
-    def close(self) -> None:
-        """Give up one holder's share."""
-        with self._lock:
-            self._holders -= 1
-            last = self._holders == 0
-        if last:
-            os.close(self._fd)
-
     def fileno(self) -> int:
-        """The descriptor, valid while the caller holds a share."""
+        """The descriptor, valid while the caller holds a reference to the file."""
         return self._fd
 
     def state(self) -> os.stat_result:
-        """What the kernel knows of the file now."""
+        """What the kernel knows of the file now. Raises OSError."""
         return os.fstat(self._fd)
 
     def size(self) -> int:
-        """The file's size now."""
+        """The file's size now. Raises OSError."""
         return self.state().st_size
 
     def signature(self) -> Signature:
-        """The file's signature now, which every write changes."""
+        """The file's signature now, which every write changes. Raises OSError."""
         return signature_of(self.state())
 
     def read(self, offset: int, length: int) -> bytes:
-        """Up to `length` bytes from `offset`; fewer at the end of the file."""
+        """Up to `length` bytes from `offset`; fewer at the end of the file. Raises OSError."""
         return os.pread(self._fd, length, offset)
+
+
+def _descriptor_limit() -> int:
+    """The first descriptor that logs must leave to connections and to everything else."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit - min(_RESERVE, limit // 8)

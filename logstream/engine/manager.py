@@ -1,10 +1,4 @@
-"""Who follows what: the engine's front, which makes feeds and drops them.
-
-Locks are taken in this order and never in another: the manager's, a feed's, a catch-up's, a socket's.
-The watcher's, the endpoint's, the tmux watcher's, a rate's and a file's own are leaves: nothing else is taken, and
-nothing called, while one is held. The metrics' own is taken with none held; prometheus_client's are behind it, and
-behind a feed's.
-"""
+"""Who follows what: the engine's front, which makes feeds and lets them go."""
 
 from __future__ import annotations
 
@@ -13,8 +7,8 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from simple_websocket import ConnectionClosed
@@ -30,51 +24,25 @@ from ..protocol import (
 )
 from ..ratelimit import RateLimitedLog
 from .catchup import CatchUp
-from .feed import Feed, Meter
+from .completion import Completion, Completions
+from .feed import Feed
 from .logfile import LogFile, NotALogError, Signature
+from .meter import Meter
+from .news import News
+from .pacing import Pace
 from .reading import Reader, resume, tail_offset
+from .sessions import log_path
 from .sharing import Sharing
-from .subscription import End, Subscription
-from .watcher import Watcher
+from .state import DIRECTORY_NAME, StateDirectory
+from .subscription import Followed, LogEnd, Subscription
+from .watcher import NoThreadError, Watcher
 
 logger = logging.getLogger(__name__)
 
 _GRACE = 0.5  # seconds that an unsubscribe waits for a message that is on its way out
-_MAX_COMPLETED = 10_000  # completed sessions that are remembered; the longest known is forgotten first
 
 Send = Callable[[Hashable, Message], None]
 Offer = Callable[[Hashable, Message], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class _Completed:
-    """What a completed session is known by, so that one of its name that starts anew is live again.
-
-    Identity and size are not enough: a new file may get the old one's inode, and hold as much.
-    """
-
-    size: int  # bytes, as in the signature
-    signature: Signature
-    cursor: str
-
-    @classmethod
-    def at(cls, end: End) -> _Completed | None:
-        """None where there is no file, or one that has gone on already."""
-        try:
-            if end.file is None:
-                return None
-            signature = end.file.signature()
-            if signature[2] != end.offset:
-                return None
-            return cls(end.offset, signature, Reader.at(end.file, end.offset).cursor)
-        except OSError:
-            return None
-
-    def fits(self, file: LogFile) -> bool:
-        try:
-            return file.signature() == self.signature and Reader.at(file, self.size).cursor == self.cursor
-        except OSError:
-            return False
 
 
 @dataclass(slots=True)
@@ -100,6 +68,7 @@ class LogStreamManager:
         suffix: str = DEFAULT_SUFFIX,
         *,
         max_subscriptions: int | None = None,
+        state: str | os.PathLike[str] | None = None,
         meter: Meter | None = None,
     ) -> None:
         """Make a manager of the sessions whose logs are `<directory>/<session><suffix>`.
@@ -114,8 +83,9 @@ class LogStreamManager:
 
         A message is a dict with exactly the protocol's keys; its `frame` is the encoded WebSocket frame.
 
-        A client that follows `max_subscriptions` sessions gets an error for any further one. `meter` is told
-        what can be measured.
+        A client that follows `max_subscriptions` sessions gets an error for any further one. `state` is the directory
+        in which completions are written down, `<directory>/.logstream` where it is None. `meter` is told what can be
+        measured.
         """
         self._send = send
         self._offer: Offer = offer or _refuse
@@ -125,12 +95,15 @@ class LogStreamManager:
         self._meter = meter
         self._watcher = Watcher()
         self._sharing = Sharing()
+        self._pace = Pace()
+        place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
+        self._completions = Completions(self._directory, suffix, StateDirectory(place))
+        self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
         self._troubles = RateLimitedLog(logger)
-        # Guards all below: who follows what.
+        # Guards all below: who follows what. A feed's locks are not taken under it, since a feed may read meanwhile.
         self._lock = threading.Lock()
         self._clients: dict[Hashable, _Client] = {}
         self._feeds: dict[str, Feed] = {}  # the sessions that are followed and not complete
-        self._completed: OrderedDict[str, _Completed] = OrderedDict()
         self._closed = False
         self._on_close: list[Callable[[], object]] = []
 
@@ -158,17 +131,14 @@ class LogStreamManager:
         except ProtocolError as error:
             self._deliver(ws, error_message(str(error), session_name))
             return
-        if file is None:
-            self._begin(session_name, ws, None, cursors=bool(cursor), resumed=False)
-            return
         try:
-            reader, resumed = _place(file, tail, cursor)
-        except OSError as error:
-            file.close()
-            self._troubles.warning("session %r cannot be read: %s", session_name, error)
-            self._deliver(ws, error_message(f"Session {session_name!r} cannot be read.", session_name))
-            return
-        self._begin(session_name, ws, reader, cursors=bool(cursor), resumed=resumed)
+            reader, resumed = self._starting_place(file, tail, cursor) if file is not None else (None, False)
+            with self._watcher.running():
+                self._begin(session_name, ws, reader, cursors=bool(cursor), resumed=resumed)
+        except (OSError, NoThreadError) as error:
+            what = "followed: the server has no thread left" if isinstance(error, NoThreadError) else "read"
+            self._troubles.warning("session %r cannot be %s: %s", session_name, what.partition(":")[0], str(error))
+            self._deliver(ws, error_message(f"Session {session_name!r} cannot be {what}.", session_name))
 
     def unsubscribe(self, session_name: str, ws: Hashable) -> None:
         """Stop following a session: nothing more about it is handed to `send` or `offer`.
@@ -177,14 +147,12 @@ class LogStreamManager:
         """
         with self._lock:
             client = self._clients.get(ws)
-            subscription = client.subscriptions.get(session_name) if client is not None else None
-            if client is None or subscription is None:
-                return
-            idle = self._drop(subscription)
-        _close(idle)
+            subscription = client.subscriptions.pop(session_name, None) if client is not None else None
+        if client is None or subscription is None:
+            return
+        self._leave(subscription)
         client.catchup.end(subscription, _GRACE)
-        with self._lock:
-            self._discard(ws)
+        self._discard(ws)
 
     def handle_client_disconnect(self, ws: Hashable) -> None:
         """Forget a client and all that it follows, as `unsubscribe` does for each."""
@@ -207,9 +175,8 @@ class LogStreamManager:
 
     def subscription_count(self, session_name: str) -> int:
         """How many clients follow a session that is not complete."""
-        with self._lock:
-            feed = self._feeds.get(session_name)
-            return feed.count() if feed is not None else 0
+        feed = self._feeds.get(session_name)
+        return feed.count() if feed is not None else 0
 
     def has_watcher(self, session_name: str) -> bool:
         """Whether a session's file is being watched."""
@@ -220,10 +187,13 @@ class LogStreamManager:
         with self._lock:
             return list(self._feeds)
 
-    def is_complete(self, session_name: str, signature: Signature) -> bool:
-        """Whether a session is known as complete whose file has this signature."""
-        known = self._completed.get(session_name)
-        return known is not None and known.signature == signature
+    def completions(self) -> AbstractContextManager[Callable[[str, Signature], float | None]]:
+        """For a list: `with manager.completions() as completed_since`.
+
+        `completed_since(session_name, signature)` is when a session was completed whose file still has this signature,
+        in seconds since the epoch; else None.
+        """
+        return self._completions.listed()
 
     def file_position(self, session_name: str) -> int:
         """How many bytes of a session's file have been delivered, to those who are furthest."""
@@ -262,91 +232,129 @@ class LogStreamManager:
         self._watcher.close()
 
     def open_log(self, session_name: str) -> LogFile:
-        """A session's log, opened safely; the caller closes it. Raises ProtocolError."""
+        """A session's log, opened safely. Raises ProtocolError."""
         check_session_name(session_name, self._suffix)
         file = self._open(session_name, wait=False)
-        assert file is not None, "only waiting gives none"
+        if file is None:
+            raise ProtocolError(f"Session {session_name!r} is locked by another process just now.", session_name)
         return file
 
     def _path(self, session_name: str) -> str:
-        return os.path.join(self._directory, session_name + self._suffix)
+        return log_path(self._directory, session_name, self._suffix)
 
     def _open(self, session_name: str, wait: bool) -> LogFile | None:
-        """The session's file; None if it is not there and may be waited for. Raises ProtocolError."""
+        """The session's file; None if it is to be waited for. Raises ProtocolError."""
         try:
             return LogFile.open(self._path(session_name))
         except FileNotFoundError:
             if wait:
                 return None
             problem = "was not found"
+        except BlockingIOError:
+            return None  # a lease that another process has on it, and gives up now
         except NotALogError:
             problem = "has a log that is not a regular file"
         except PermissionError:
             problem = "has a log that the server may not read"
         except OSError as error:
-            self._troubles.warning("session %r cannot be opened: %s", session_name, error)
+            self._troubles.warning("session %r cannot be opened: %s", session_name, str(error))
             out_of_files = error.errno in (errno.EMFILE, errno.ENFILE)
             problem = "cannot be opened: the server has too many open files" if out_of_files else "cannot be opened"
         raise ProtocolError(f"Session {session_name!r} {problem}.", session_name)
 
+    def _starting_place(self, file: LogFile, tail: int | None, cursor: str | bool | None) -> tuple[Reader, bool]:
+        """Where a new subscription begins, and whether it resumes. Raises OSError."""
+        if isinstance(cursor, str):
+            reader = resume(file, cursor)
+            if reader is not None:
+                return reader, True
+        if tail is None:
+            return Reader(file), False
+        with self._pace.work() as rest:
+            return Reader.at(file, tail_offset(file, tail, rest)), False
+
     def _begin(self, session_name: str, ws: Hashable, reader: Reader | None, *, cursors: bool, resumed: bool) -> None:
         """Take a client in, with a reader that becomes its own, and send it the first message."""
-        while True:
-            known = self._completed.get(session_name)
-            ended = known is not None and reader is not None and known.fits(reader.file)
+        added = False
+        while not added:
+            known = self._completions.find(session_name) if reader is not None else None
+            end = known.end_in(reader.file) if known is not None and reader is not None else None
             with self._lock:
-                if self._closed:
-                    problem = "The server is shutting down."
+                problem = self._problem(session_name, ws)
+                if problem:
                     break
-                if self._is_full(ws, session_name):
-                    problem = f"Session {session_name!r} is one too many: {self._max_subscriptions} can be followed."
-                    break
-                if self._completed.get(session_name) is not known:
-                    continue  # completed meanwhile
-                if known is not None and not ended:
-                    del self._completed[session_name]  # a session of that name starts anew
                 client = self._client(ws)
-                feed = self._ended_feed(session_name, reader) if ended and reader else self._feed(session_name)
+                if end is not None:
+                    feed = self._make_feed(session_name, end)  # for this one late reader: nobody else will follow it
+                else:
+                    feed = self._feeds.get(session_name) or self._make_feed(session_name)
+                    self._feeds[session_name] = feed
                 subscription = Subscription(ws, feed, reader, client.catchup.enqueue, cursors=cursors, resumed=resumed)
-                feed.add(subscription)
                 earlier = client.subscriptions.get(session_name)
-                idle = self._drop(earlier) if earlier is not None else None
                 client.subscriptions[session_name] = subscription
+            added = feed.add(subscription, earlier if earlier is not None and earlier.feed is feed else None)
             if earlier is not None:
-                _close(idle)
+                self._leave(earlier)
                 client.catchup.end(earlier, None)
-            feed.pass_on()
-            client.catchup.begin(subscription)
+            if not added:
+                self._drop(feed)
+        if problem:
+            self._deliver(ws, error_message(problem, session_name))
             return
-        if reader is not None:
-            reader.close()
-        self._deliver(ws, error_message(problem, session_name))
+        if end is None:
+            self._news.settle()
+            self._complete_if_known(session_name)  # if so, since we looked
+        client.catchup.begin(subscription)
+
+    def _hear(self, names: list[str] | None) -> None:
+        """Some sessions were completed, perhaps by another process; None: it may be any."""
+        for name in self.followed_sessions() if names is None else names:
+            if name in self._feeds:
+                self._complete_if_known(name)
+
+    def _complete_if_known(self, session_name: str) -> None:
+        known = self._completions.find(session_name)
+        if known is None:
+            return
+        try:
+            file = LogFile.open(self._path(session_name))
+        except OSError:
+            return
+        if known.end_in(file) is not None:
+            self.notify_session_completed(session_name)
 
     def _complete(self, session_name: str) -> bool:
         """Complete a session; False if its feed came or went meanwhile, so that it has to be done again."""
         feed = self._feeds.get(session_name)
-        end, everyone = feed.complete() if feed is not None else (End.at(self._path(session_name)), [])
-        completed = _Completed.at(end)
-        end.close()
-        with self._lock:
-            if self._feeds.get(session_name) is not feed:
-                return False
-            self._remember(session_name, completed)
-            self._feeds.pop(session_name, None)
-            late = [(self._clients[one.ws].catchup, one) for one in everyone if one.ws in self._clients]
-            for subscription in everyone:
-                if subscription.over:
-                    self._drop(subscription)
-                    self._discard(subscription.ws)
-            empty = feed is not None and feed.count() == 0
+        everyone: list[Subscription] | None = []
         if feed is not None:
-            self._watcher.forget(feed)
-        _close(feed if empty else None)
+            everyone = feed.complete(lambda end: self._note_end(session_name, end))
+        else:
+            self._note_end(session_name, LogEnd.at(self._path(session_name)))
+        if everyone is None:  # its last follower has just left, or another thread completes it
+            assert feed is not None
+            self._drop(feed)
+            return False
+        with self._lock:
+            is_current = self._feeds.get(session_name) is feed
+            if is_current:
+                self._feeds.pop(session_name, None)
+            late = [(self._clients[one.ws].catchup, one) for one in everyone if one.ws in self._clients]
+        self._news.settle()
+        for subscription in everyone:
+            if subscription.over:
+                self._over(subscription)
         if self._offer is _refuse:  # all is on its way, and most of it is there in a moment
             deadline = time.monotonic() + _GRACE
             for catchup, subscription in late:
                 catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
-        return True
+        return is_current
+
+    def _note_end(self, session_name: str, end: LogEnd) -> None:
+        completion = Completion.at(end)
+        known = self._completions.find(session_name) if completion is not None else None
+        if completion is not None and (known is None or known.signature != completion.signature):
+            self._completions.note(session_name, completion)
 
     def _deliver(self, ws: Hashable, message: Message) -> bool:
         """Hand a message to a client; if that fails, the client is gone."""
@@ -355,30 +363,51 @@ class LogStreamManager:
         except Exception as error:
             if not isinstance(error, (OSError, ConnectionClosed)):
                 logger.exception("sending to a client failed")
-            self._forget(ws, error)
+            self._forget(ws, str(error))
             return False
         return True
 
     def _over(self, subscription: Subscription) -> None:
         """A subscription gets no further message."""
         with self._lock:
-            idle = self._drop(subscription)
-            self._discard(subscription.ws)
-        _close(idle)
+            client = self._clients.get(subscription.ws)
+            name = subscription.feed.name
+            if client is not None and client.subscriptions.get(name) is subscription:
+                del client.subscriptions[name]
+        self._leave(subscription)
+        self._discard(subscription.ws)
 
-    def _forget(self, ws: Hashable, reason: object, grace: float = 0.0) -> None:
+    def _forget(self, ws: Hashable, reason: str, grace: float = 0.0) -> None:
         with self._lock:
             client = self._clients.pop(ws, None)
             if client is None:
                 return
             subscriptions = list(client.subscriptions.values())
-            idle = [self._drop(subscription) for subscription in subscriptions]
         logger.debug("a client is gone: %s", reason)
-        for feed in idle:
-            _close(feed)
+        for subscription in subscriptions:
+            self._leave(subscription)
         deadline = time.monotonic() + grace
         for subscription in subscriptions:
             client.catchup.end(subscription, max(0.0, deadline - time.monotonic()))
+
+    def _leave(self, subscription: Subscription) -> None:
+        """Take a subscription out of its feed, which is dropped with its last one."""
+        if subscription.feed.remove(subscription):
+            self._drop(subscription.feed)
+
+    def _drop(self, feed: Followed) -> None:
+        """Forget a feed that is closed."""
+        with self._lock:
+            if self._feeds.get(feed.name) is feed:
+                del self._feeds[feed.name]
+        self._news.settle()
+
+    def _discard(self, ws: Hashable) -> None:
+        """Forget a client that follows nothing and has nothing on its way out."""
+        with self._lock:
+            client = self._clients.get(ws)
+            if client is not None and not client.subscriptions and not client.catchup.is_busy():
+                del self._clients[ws]
 
     # What follows is called with the lock held.
 
@@ -388,24 +417,18 @@ class LogStreamManager:
             client = self._clients[ws] = _Client(CatchUp(ws, self._deliver, self._over))
         return client
 
-    def _is_full(self, ws: Hashable, session_name: str) -> bool:
+    def _problem(self, session_name: str, ws: Hashable) -> str | None:
+        """Why a client cannot follow a session now."""
+        if self._closed:
+            return "The server is shutting down."
         client = self._clients.get(ws)
-        if client is None or self._max_subscriptions is None:
-            return False
-        return len(client.subscriptions) >= self._max_subscriptions and session_name not in client.subscriptions
+        if client is None or self._max_subscriptions is None or session_name in client.subscriptions:
+            return None
+        if len(client.subscriptions) < self._max_subscriptions:
+            return None
+        return f"Session {session_name!r} is one too many: {self._max_subscriptions} can be followed."
 
-    def _feed(self, session_name: str) -> Feed:
-        feed = self._feeds.get(session_name)
-        if feed is None:
-            feed = self._feeds[session_name] = self._make_feed(session_name, None)
-        return feed
-
-    def _ended_feed(self, session_name: str, reader: Reader) -> Feed:
-        """A feed for one late reader of a complete session, which nobody else will follow."""
-        known = self._completed[session_name]
-        return self._make_feed(session_name, End(reader.file.share(), known.size))
-
-    def _make_feed(self, session_name: str, end: End | None) -> Feed:
+    def _make_feed(self, session_name: str, end: LogEnd | None = None) -> Feed:
         return Feed(
             session_name,
             self._path(session_name),
@@ -416,48 +439,7 @@ class LogStreamManager:
             sharing=self._sharing,
         )
 
-    def _drop(self, subscription: Subscription) -> Feed | None:
-        """Take a subscription out. Returns its feed, to be closed, if nobody is left to follow it."""
-        feed = subscription.feed
-        client = self._clients.get(subscription.ws)
-        if client is not None and client.subscriptions.get(feed.name) is subscription:
-            del client.subscriptions[feed.name]
-        if not feed.remove(subscription):
-            return None
-        if self._feeds.get(feed.name) is feed:
-            del self._feeds[feed.name]
-        return feed
-
-    def _discard(self, ws: Hashable) -> None:
-        """Forget a client that follows nothing and has nothing on its way out."""
-        client = self._clients.get(ws)
-        if client is not None and not client.subscriptions and not client.catchup.busy():
-            del self._clients[ws]
-
-    def _remember(self, session_name: str, completed: _Completed | None) -> None:
-        self._completed.pop(session_name, None)
-        if completed is not None:
-            self._completed[session_name] = completed
-            if len(self._completed) > _MAX_COMPLETED:
-                self._completed.popitem(last=False)
-
 
 def _refuse(ws: Hashable, message: Message) -> bool:
     """The offer of a manager that has only `send`."""
     return False
-
-
-def _close(feed: Feed | None) -> None:
-    if feed is not None:
-        feed.close()
-
-
-def _place(file: LogFile, tail: int | None, cursor: str | bool | None) -> tuple[Reader, bool]:
-    """Where a new subscription begins, and whether it resumes; takes over the caller's share of the file."""
-    if isinstance(cursor, str):
-        reader = resume(file, cursor)
-        if reader is not None:
-            return reader, True
-    if tail is not None:
-        return Reader.at(file, tail_offset(file, tail)), False
-    return Reader(file), False

@@ -1,4 +1,4 @@
-"""Places in a log: reading text on from one, telling a rewritten file, cursors, and where the last lines begin.
+"""Reading a log from a place in it: on from there, back to it by a cursor, and where its last lines begin.
 
 Offsets and sizes are bytes.
 """
@@ -6,6 +6,7 @@ Offsets and sizes are bytes.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 from .logfile import LogFile
 from .sharing import Sharing
@@ -20,87 +21,83 @@ class RewrittenError(Exception):
 
 
 class Reader:
-    """A place in a file, between two characters, from which text is read on.
+    """A place in a file, between two characters, from which text is read on. For one thread at a time.
 
-    It keeps the last bytes before the place, and the bytes of a character behind it that is not finished.
-    Each read looks at them again: that is how a file that was truncated and grew past the place is told
-    from one that only grew. One thread at a time.
+    It keeps the last bytes before the place, and those behind it that begin a character that is not finished. Each
+    read looks at them again: that is how a file that was truncated and grew past the place is told from one that
+    only grew.
     """
 
-    __slots__ = ("file", "known", "offset")
+    __slots__ = ("at_end", "check", "file", "offset")
 
-    def __init__(self, file: LogFile, offset: int = 0, known: bytes = b"") -> None:
-        """Take over the caller's share of `file`; `known` is what stands there from CHECK bytes before `offset`."""
+    def __init__(self, file: LogFile, offset: int = 0, check: bytes = b"") -> None:
+        """`check` is what stands in the file from CHECK bytes before `offset` on."""
         self.file = file
         self.offset = offset
-        self.known = known
+        self.check = check
+        self.at_end = False  # the last read found the file's end, wherever a look at its size had put that
 
     @classmethod
     def at(cls, file: LogFile, offset: int) -> Reader:
-        """A reader at any offset of a file, taking over the caller's share of it."""
+        """A reader at any offset of a file. Raises OSError."""
         start = max(0, offset - CHECK)
         return cls(file, offset, file.read(start, offset - start))
 
     def clone(self) -> Reader:
         """Another reader at the same place."""
-        return Reader(self.file.share(), self.offset, self.known)
+        return Reader(self.file, self.offset, self.check)
 
     def start_over(self, file: LogFile | None = None) -> None:
-        """Go to the beginning of this file, or of another one, taking over the caller's share of it."""
+        """Go to the beginning of this file, or of another one."""
         if file is not None:
-            self.file.close()
             self.file = file
-        self.offset, self.known = 0, b""
-
-    def close(self) -> None:
-        """Give up the file."""
-        self.file.close()
+        self.offset, self.check = 0, b""
 
     def level_with(self, other: Reader) -> bool:
         """Whether both stand at the same place of the same text."""
         same_file = self.file.identity == other.file.identity
-        return same_file and self.offset == other.offset and self.known == other.known
+        return same_file and self.offset == other.offset and self.check == other.check
 
     def read(self, size: int, limit: int, *, final: bool = False, sharing: Sharing | None = None) -> str:
         """The text between the place and `size`, at most `limit` bytes of it, and move past it.
 
-        A character that is cut there is left for the next read, unless `final`: then it becomes
-        U+FFFD, as all bytes do that are not UTF-8. `sharing` has what others may have read of it.
-        Raises RewrittenError, or OSError.
+        A character that is cut there is left for the next read, unless `final`: then it becomes U+FFFD, as all bytes
+        do that are not UTF-8. `sharing` has what others may have read of it. Raises RewrittenError, or OSError.
         """
         if size < self.offset:
             raise RewrittenError
         before = min(CHECK, self.offset)
         stop = min(size, self.offset + limit)
-        start, length, final = self.offset - before, before + stop - self.offset, final and stop == size
+        start, length = self.offset - before, before + stop - self.offset
+        is_last = final and stop == size
         if sharing is not None:
-            piece = sharing.read(self.file, start, length, before, final)
-            data, text, used = piece.data, piece.text, piece.used
+            piece = sharing.read(self.file, start, length, before, is_last)
+            data, text, consumed = piece.data, piece.text, piece.consumed
         else:
             data = self.file.read(start, length)
-            text, used = decode_utf8(data, before, final)
-        if not data.startswith(self.known):
+            text, consumed = decode_utf8(data, before, is_last)
+        if not data.startswith(self.check):
             raise RewrittenError
-        self.offset += used
-        self.known = data[max(0, before + used - CHECK) :]
+        self.at_end = len(data) < length
+        if self.at_end and final and not is_last:
+            text, consumed = decode_utf8(data, before, True)
+        self.offset += consumed
+        self.check = data[max(0, before + consumed - CHECK) :]
         return text
 
     @property
     def cursor(self) -> str:
         """The place as text."""
-        return cursor_text(self.offset, self.known)
+        return cursor_text(self.offset, self.check)
 
 
-def cursor_text(offset: int, known: bytes) -> str:
+def cursor_text(offset: int, check: bytes) -> str:
     """A place as text that a client may keep and come back with: its offset, and a check of the bytes before it."""
-    return f"{offset}.{zlib.crc32(known[: min(CHECK, offset)]):08x}"
+    return f"{offset}.{zlib.crc32(check[: min(CHECK, offset)]):08x}"
 
 
 def resume(file: LogFile, cursor: str) -> Reader | None:
-    """A reader at the place that `cursor` names, or None where it does not fit the file.
-
-    Takes over the caller's share of `file` only if it returns a reader.
-    """
+    """A reader at the place that `cursor` names, or None where it does not fit the file. Raises OSError."""
     digits = cursor.partition(".")[0]
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
         return None
@@ -108,15 +105,15 @@ def resume(file: LogFile, cursor: str) -> Reader | None:
     if offset > file.size():
         return None
     reader = Reader.at(file, offset)
-    if reader.cursor != cursor or cut_character(reader.known):
+    if reader.cursor != cursor or cut_character(reader.check):
         return None
     return reader
 
 
-def tail_offset(file: LogFile, lines: int) -> int:
-    """Where the last `lines` lines of the file begin; an unterminated last line counts.
+def tail_offset(file: LogFile, lines: int, rest: Callable[[], object] = lambda: None) -> int:
+    """Where the last `lines` lines of the file begin; an unterminated last line counts. Raises OSError.
 
-    Reads backwards from the end, a block at a time, no more than it needs.
+    Reads backwards from the end, a block at a time, no more than it needs, and calls `rest()` after each.
     """
     end = file.size()
     if lines == 0:
@@ -136,4 +133,5 @@ def tail_offset(file: LogFile, lines: int) -> int:
             return block_start + at + 1
         wanted -= found
         block_end = block_start
+        rest()
     return 0

@@ -1,4 +1,4 @@
-"""Which sessions there are: the logs in the directory."""
+"""Which sessions there are, and where: the logs in the directory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from dataclasses import dataclass
 
 from ..protocol import ProtocolError, check_session_name
 from .logfile import Signature, signature_of
+
+
+def file_name(session_name: str, suffix: str) -> str:
+    """The name of a session's log. On the disk it is UTF-8, whatever the process's locale."""
+    return os.fsdecode((session_name + suffix).encode())
+
+
+def log_path(directory: str, session_name: str, suffix: str) -> str:
+    """Where a session's log is."""
+    return os.path.join(directory, file_name(session_name, suffix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +35,14 @@ def list_sessions(directory: str, suffix: str) -> list[Session]:
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                name = entry.name.removesuffix(suffix)
                 try:
+                    file_name = os.fsencode(entry.name).decode()
+                    name = file_name.removesuffix(suffix)
                     check_session_name(name, suffix)
-                    if not entry.name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
+                    if not file_name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
                         continue
                     found = entry.stat(follow_symlinks=False)
-                except (OSError, ProtocolError):
+                except (OSError, ProtocolError, UnicodeDecodeError):
                     continue  # gone since it was listed, or nothing that could be asked for
                 sessions.append(Session(name, found.st_size, found.st_mtime, signature_of(found)))
     except OSError:

@@ -19,14 +19,14 @@ Place = tuple[Signature, int, int]  # the file as it was, offset and length
 class Piece:
     """Some bytes of a file, their text, and the messages that were made of it."""
 
-    __slots__ = ("before", "data", "final", "messages", "place", "text", "used")
+    __slots__ = ("before", "consumed", "data", "final", "messages", "place", "text")
 
     def __init__(self, data: bytes, before: int, final: bool, place: Place | None) -> None:
         self.data = data
         self.before = before  # bytes at the beginning that are not part of the text
         self.final = final
         self.place = place  # None where the file may have changed without a trace
-        self.text, self.used = decode_utf8(data, before, final)
+        self.text, self.consumed = decode_utf8(data, before, final)
         self.messages: dict[Hashable, Message] = {}
 
 

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..protocol import Message, data_message
 from .logfile import LogFile
+from .meter import Meter
 from .reading import Reader, RewrittenError, cursor_text
-
-if TYPE_CHECKING:
-    from .feed import Feed
-    from .sharing import Sharing
+from .sharing import Sharing
 
 WHOLE = 1024 * 1024  # bytes of a log that still come in one first message
 CHUNK = 256 * 1024  # bytes of a log in any other message, so that the first text of a large log is there at once
 
 
-class End(NamedTuple):
-    """Where a completed session ends. `file` is None where its file was gone by then."""
+class State(enum.Enum):
+    """Where a subscription stands; `feed` has the diagram."""
+
+    WAITING = "waiting"  # for its file to be there
+    BEHIND = "behind"  # its client's catch-up reads on from a place of its own
+    LIVE = "live"  # the feed offers it each increment
+    OVER = "over"  # it gets no further message
+
+
+class LogEnd(NamedTuple):
+    """Where the log of a completed session ends. `file` is None where it was gone by then."""
 
     file: LogFile | None
     offset: int
 
     @classmethod
-    def at(cls, path: str) -> End:
-        """Where a session ends whose file is at `path` now."""
+    def at(cls, path: str) -> LogEnd:
+        """The end of the log that is at a path now."""
         try:
             file = LogFile.open(path)
+            return cls(file, file.size())
         except OSError:
             return cls(None, 0)
-        return cls(file, file.size())
-
-    def share(self) -> End:
-        """The same for one more holder of the file."""
-        return End(self.file and self.file.share(), self.offset)
-
-    def close(self) -> None:
-        """Give up this holder's share."""
-        if self.file is not None:
-            self.file.close()
 
     def size(self, file: LogFile) -> int:
         """The size to read a file to."""
@@ -54,7 +53,7 @@ class End(NamedTuple):
 class Increment:
     """Text that was just read; each form of its message is made at most once, when first asked for."""
 
-    __slots__ = ("_place", "complete", "forms", "initial", "session_name", "text")
+    __slots__ = ("_position", "complete", "forms", "initial", "session_name", "text")
 
     def __init__(
         self, session_name: str, text: str, reader: Reader | None, size: int, *, initial: bool, complete: bool
@@ -64,24 +63,24 @@ class Increment:
         self.text = text
         self.initial = initial
         self.complete = complete
-        self._place = (reader.offset, reader.known, size) if reader else (0, b"", size)
+        self._position = (reader.offset, reader.check, size) if reader else (0, b"", size)
         self.forms: list[Message | None] = [None, None]  # without a cursor, and with one
 
     def form(self, with_cursor: bool) -> Hashable:
         """What tells the messages of the same text apart."""
-        return self.session_name, self.initial, self.complete, self._place if with_cursor else None
+        return self.session_name, self.initial, self.complete, self._position if with_cursor else None
 
     def message(self, with_cursor: bool) -> Message:
         """The message for clients that did, or did not, ask for cursors."""
         form = self.forms[with_cursor]
         if form is None:
-            offset, known, size = self._place
+            offset, check, size = self._position
             form = self.forms[with_cursor] = data_message(
                 self.session_name,
                 self.text,
                 initial=self.initial,
                 complete=self.complete,
-                position=(cursor_text(offset, known), size) if with_cursor else None,
+                position=(cursor_text(offset, check), size) if with_cursor else None,
             )
         return form
 
@@ -91,103 +90,144 @@ def next_limit(initial: bool, remaining: int) -> int:
     return WHOLE if initial and remaining <= WHOLE else CHUNK
 
 
+class Followed(Protocol):
+    """The session that a subscription follows, as those see it who serve its client. A `Feed` is one."""
+
+    name: str
+    path: str
+    meter: Meter
+    sharing: Sharing
+
+    def is_loaded_by_several(self) -> bool:
+        """Whether others may read the same just now."""
+
+    def join(self, subscription: Subscription) -> bool:
+        """Make a subscription live, or wait, that has sent all it could read; False if there is more to send."""
+
+    def try_again(self, subscription: Subscription) -> None:
+        """Hand a subscription that is behind over to its client's catch-up once more, in a while."""
+
+    def remove(self, subscription: Subscription) -> bool:
+        """Let a subscription be over. Returns whether that was the last one."""
+
+
 class Subscription:
     """One client following one session.
 
-    It is live (the feed offers it each increment), behind (it reads on from a place of its own), waiting
-    for its file, or over. The feed's lock guards the change from one to another. `reader`, `pending` and
-    what `next_message` changes belong to the one thread that drives it while it is behind.
+    The feed's locks guard `state` and `end`. `reader`, `pending` and what `next_message` changes belong to the one
+    thread that drives the subscription while it is behind.
     """
 
     __slots__ = (
-        *("at_end", "cursors", "driver", "end", "feed", "first"),
-        *("initial", "on_behind", "over", "pending", "reader", "ws"),
+        *("at_end", "cursors", "driver", "due", "end", "feed"),
+        *("initial", "on_behind", "pending", "reader", "state", "ws"),
     )
 
     def __init__(
         self,
         ws: Hashable,
-        feed: Feed,
+        feed: Followed,
         reader: Reader | None,
         on_behind: Callable[[Subscription], None],
         *,
         cursors: bool,
         resumed: bool,
     ) -> None:
-        """Take over `reader`, which stands where the text is to begin; None while there is no file.
+        """`reader` stands where the text is to begin, and becomes the subscription's; None while there is no file.
 
         `on_behind(subscription)` has it driven until it is live.
         """
         self.ws = ws
         self.feed = feed
+        self.state = State.BEHIND
         self.reader = reader
         self.on_behind = on_behind
         self.cursors = cursors
         self.initial = not resumed  # the next message starts the client's text over
-        self.first = True  # nothing was sent yet, so a message is due even if it is empty
+        self.due = True  # the next message is sent even if it is empty
         self.pending: Message | None = None  # refused when live, and now to be sent first
-        self.end: End | None = None  # once the session is complete
-        self.over = False
+        self.end: LogEnd | None = None  # once the session is complete
         self.at_end = False  # the last message carried all that the file held
         self.driver: int | None = None  # the thread that drives it now; guarded by its client's catch-up
+
+    @property
+    def over(self) -> bool:
+        """Whether it gets no further message."""
+        return self.state is State.OVER
 
     def next_message(self) -> Message | None:
         """Read the next message; None at the end of what there is.
 
-        Raises OSError where the file cannot be read. Only for the thread that drives the subscription.
+        Where the file cannot be read, the one that is at the path now is; raises OSError where that cannot be, either.
+        Only for the thread that drives the subscription.
         """
         if self.pending is not None:
             message, self.pending, self.at_end = self.pending, None, False
             return message
+        try:
+            return self._read_message()
+        except OSError:
+            if self.end is not None:
+                raise
+            self._open_again()
+            return self._read_message()
+
+    def _read_message(self) -> Message | None:
         while True:
             end, reader = self.end, self._reader()
             if reader is None:
                 return None if end is None else self._message("", None, 0, complete=True)
             final = end is not None and end.is_in(reader.file)
             size = end.size(reader.file) if end is not None else reader.file.size()
-            due = self.first or self.initial
+            limit = next_limit(self.due, size - reader.offset)
             try:
-                text = reader.read(size, next_limit(due, size - reader.offset), final=final, sharing=self._sharing())
+                text = reader.read(size, limit, final=final, sharing=self._sharing())
             except RewrittenError:
-                reader.start_over()
-                self.initial = True
+                self.start_over(reader.file)
                 continue
-            self.at_end = size - reader.offset < 4  # what is left is at most a character that is not finished
-            complete = final and reader.offset >= size
-            if text or due or complete:
+            self.at_end = reader.at_end or size - reader.offset < 4  # or else a character that is not finished
+            complete = final and (reader.at_end or reader.offset >= size)
+            if text or self.due or complete:
                 return self._message(text, reader, size, complete=complete)
             if final or end is None or end.file is None:
                 return None
-            self.start_over(end.file.share())  # all that the rotated file still held is out
+            self.start_over(end.file)  # all that the rotated file still held is out
 
     def _reader(self) -> Reader | None:
         if self.reader is None and self.end is not None and self.end.file is not None:
-            self.reader = Reader(self.end.file.share())
+            self.reader = Reader(self.end.file)
         return self.reader
 
+    def _open_again(self) -> None:
+        """Go on from the file that is at the path, at the same place if it is the same file. Raises OSError."""
+        try:
+            file = LogFile.open(self.feed.path)
+        except FileNotFoundError:
+            self.reader = None  # it is waited for
+            return
+        if self.reader is not None and file.identity == self.reader.file.identity:
+            self.reader.file = file
+        else:
+            self.start_over(file)
+
     def _message(self, text: str, reader: Reader | None, size: int, *, complete: bool) -> Message:
-        if self.initial and not self.first:
-            self.feed.meter.started_over(1)
         increment = Increment(self.feed.name, text, reader, size, initial=self.initial, complete=complete)
-        self.initial = self.first = False
+        self.initial = self.due = False
         return self.feed.sharing.message(text, increment.form(self.cursors), lambda: increment.message(self.cursors))
 
     def _sharing(self) -> Sharing | None:
         return self.feed.sharing if self.feed.is_loaded_by_several() else None
 
     def start_over(self, file: LogFile) -> None:
-        """Go on from the beginning of a file, taking over the caller's share of it."""
+        """Go on from the beginning of a file."""
+        if not self.due:
+            self.feed.meter.started_over(1)
         if self.reader is None:
             self.reader = Reader(file)
         else:
             self.reader.start_over(file)
-        self.initial = True
+        self.initial = self.due = True
 
-    def close(self) -> None:
-        """Give up the files. Once it is over and nobody drives it any more; idempotent."""
-        reader, self.reader = self.reader, None
-        if reader is not None:
-            reader.close()
-        end, self.end = self.end, None
-        if end is not None:
-            end.close()
+    def release(self) -> None:
+        """Let go of the files, once it is over and nobody drives it any more. Idempotent."""
+        self.reader = self.end = self.pending = None

@@ -6,7 +6,10 @@ import codecs
 
 
 def decode_utf8(data: bytes, before: int, final: bool) -> tuple[str, int]:
-    """Text, and how many bytes it took: a character that is cut at the end is left, unless `final`."""
+    """The text behind the first `before` bytes of `data`, and how many bytes it took.
+
+    A character that is cut at the end is left, unless `final`: then it becomes U+FFFD, as all does that is not UTF-8.
+    """
     return codecs.utf_8_decode(memoryview(data)[before:], "replace", final)
 
 

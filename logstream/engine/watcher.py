@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import stat
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
-from .logfile import LogFile, Signature, signature_of
-
-try:
-    from watchdog.observers.inotify_c import (
-        CallbackId,
-        InotifyConstants,
-        InotifyEvent,
-        InotifyFD,
-        Mask,
-        WatchDescriptor,
-    )
-except (ImportError, AttributeError):  # not Linux
-    InotifyFD = object  # type: ignore[assignment, misc]
+from .inotify import Inotify, Watch
+from .logfile import LogFile, signature_of
+from .relief import Follower, Loop, Relief, Shift
 
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
-_EVENTS = 4096  # bytes of the kernel's queue read at once
-_EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
-_RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
+_JOIN = 1.0  # seconds that all threads have to end
 _SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
 
 
-class Follower(Protocol):
-    """Who is woken when something may have happened to the file at a path."""
-
-    path: str
-    seen: Signature | None  # the file as last looked at; the sweep wakes its follower for any other
-
-    def wake(self) -> None:
-        """Look at the file: something may have happened to it."""
+class NoThreadError(RuntimeError):
+    """There is no thread to be had to watch files with."""
 
 
 class Watcher:
@@ -62,14 +43,28 @@ class Watcher:
         self._closed = False
         self._warned = False  # the operator was told that there is no inotify
 
-    def follow(self, follower: Follower, file: LogFile | None) -> None:
-        """Wake `follower` for changes of `file`, if any, instead of an earlier one, and for news at its path."""
-        observer = self._enter(follower)
-        if observer is None:
-            return
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Have the threads there, and stay there, so that a first follower is woken too. Raises NoThreadError."""
+        observer = self._enter()
         try:
-            if file is not None:
-                observer.watch(follower, file)
+            if observer is not None:
+                observer.start(self._warn)
+            yield
+        finally:
+            self._leave()
+
+    def follow(self, follower: Follower, file: LogFile | None) -> None:
+        """Wake `follower` for changes of `file`, if any, instead of an earlier one, and for news at its path.
+
+        The first follower needs `running` around the call.
+        """
+        observer = self._enter(must_be_there=True)
+        try:
+            if observer is not None:
+                observer.add(follower)
+                if file is not None:
+                    observer.watch(follower, file)
         except OSError as error:
             self._warn(error)
         finally:
@@ -81,15 +76,20 @@ class Watcher:
         if observer is not None:
             observer.wake_again(follower)
 
+    def wake_later(self, follower: Follower) -> None:
+        """Wake a follower with the next sweep, if it still is one."""
+        observer = self._observer
+        if observer is not None:
+            observer.wake_later(follower)
+
     def forget(self, follower: Follower) -> None:
         """Wake `follower` no more. One that is not known is no error."""
-        with self._lock:
-            observer = self._observer
-            if observer is None:
-                return
-            self._calls += 1
-        observer.remove(follower)
-        self._leave()
+        observer = self._enter(must_be_there=True)
+        try:
+            if observer is not None:
+                observer.remove(follower)
+        finally:
+            self._leave()
 
     def close(self) -> None:
         """Forget everyone and end the threads. Idempotent. Not to be called while being woken."""
@@ -102,20 +102,13 @@ class Watcher:
         for observer in self._ending:
             observer.join()
 
-    def _enter(self, follower: Follower) -> _Observer | None:
-        """The observer, with the follower in it; None once closed. To be followed by `_leave`."""
+    def _enter(self, *, must_be_there: bool = False) -> _Observer | None:
+        """The observer, which stays until `_leave`; None once closed, or where there is none but must be."""
         with self._lock:
-            if self._closed:
-                return None
-            is_new = self._observer is None
-            if self._observer is None:
-                self._observer = _Observer()
-            observer = self._observer
-            observer.add(follower)
             self._calls += 1
-        if is_new:
-            observer.start(self._warn)
-        return observer
+            if self._observer is None and not self._closed and not must_be_there:
+                self._observer = _Observer()
+            return self._observer
 
     def _leave(self) -> None:
         with self._lock:
@@ -135,6 +128,7 @@ class Watcher:
         limit = {
             errno.ENOSPC: "raise fs.inotify.max_user_watches",
             errno.EMFILE: "raise fs.inotify.max_user_instances, or the limit of open files",
+            errno.ENOSYS: "it needs Linux and watchdog 7.1",
         }.get(error.errno or 0, "is inotify to be had here?")
         logger.warning(
             "no inotify watch (%s): %s. Files without one are looked at every %d ms instead.",
@@ -145,31 +139,52 @@ class Watcher:
 
 
 class _Observer:
-    """One life of the watcher's threads: watchdog's inotify reader and the sweep."""
+    """One life of the watcher's threads: watchdog's inotify reader, the sweep, and the relief of both."""
 
     def __init__(self) -> None:
-        # Guards _followers, _again and _stopped; the sweep's thread waits on it.
+        # Guards _followers, _again, _later and _stopped; the sweep's thread waits on it.
         self._changed = threading.Condition(threading.Lock())
-        self._followers: dict[Follower, _Watch | None] = {}
+        self._followers: dict[Follower, Watch | None] = {}
         self._again: deque[Follower] = deque()
+        self._later: set[Follower] = set()
         self._stopped = False
-        self._started = threading.Event()
-        self._inotify: InotifyFD | None = None
-        self._sweeper = threading.Thread(target=self._run, name="logstream-sweep", daemon=True)
+        # Guards the start: whoever comes meanwhile waits for it.
+        self._starting = threading.Lock()
+        self._started = False
+        self._inotify: Inotify | None = None
+        self._sweep = Loop("logstream-sweep", self._sweep_on)
+        self._relief = Relief()
 
     def start(self, warn: Callable[[OSError], None]) -> None:
-        """Start both threads. `warn(error)` is told when there is no inotify to be had."""
-        if InotifyFD is not object:
+        """Start the threads, unless they run. `warn(error)` is told when there is no inotify to be had.
+
+        Raises NoThreadError; what has started by then is of use when this is called again, or stopped.
+        """
+        with self._starting:
+            if self._started:
+                return
             try:
-                inotify = _Inotify()
-            except OSError as error:
-                warn(error)
-            else:
-                inotify.name = "logstream-inotify"
-                inotify.start()
-                self._inotify = inotify
-        self._sweeper.start()
-        self._started.set()
+                if self._inotify is None:
+                    self._inotify = self._start_inotify(warn)
+                if not self._sweep.thread.is_alive():
+                    self._sweep.thread.start()
+                self._relief.start([self._sweep, *([self._inotify.loop] if self._inotify is not None else [])])
+            except RuntimeError as error:
+                raise NoThreadError(str(error)) from None
+            self._started = True
+
+    def _start_inotify(self, warn: Callable[[OSError], None]) -> Inotify | None:
+        try:
+            inotify = Inotify(self._relief.is_relieved)
+        except OSError as error:
+            warn(error)
+            return None
+        try:
+            inotify.start()
+        except RuntimeError:
+            inotify.close()
+            raise
+        return inotify
 
     def add(self, follower: Follower) -> None:
         with self._changed:
@@ -177,10 +192,11 @@ class _Observer:
 
     def watch(self, follower: Follower, file: LogFile) -> None:
         """Have the kernel tell of changes of this file. Raises OSError where it will not."""
-        self._started.wait()
-        if self._inotify is None:
+        inotify = self._inotify
+        if inotify is None:
             return
-        watch: _Watch | None = _Watch(follower, self._inotify, file)
+        relief, loop = self._relief, inotify.loop
+        watch: Watch | None = Watch(inotify, file, lambda: relief.wake(loop.shift, follower))
         with self._changed:
             if follower in self._followers:
                 watch, self._followers[follower] = self._followers[follower], watch
@@ -198,125 +214,82 @@ class _Observer:
 
     def wake_again(self, follower: Follower) -> None:
         with self._changed:
-            if follower not in self._again:
+            if follower in self._followers and follower not in self._again:
                 self._again.append(follower)
                 self._changed.notify()
 
+    def wake_later(self, follower: Follower) -> None:
+        with self._changed:
+            if follower in self._followers:
+                self._later.add(follower)
+
     def stop(self) -> None:
-        """Have both threads end, and the kernel forget all watches."""
-        self._started.wait()
+        """Have all threads end, and the kernel forget all watches."""
         with self._changed:
             self._stopped = True
+            self._again.clear()  # those who ask last may have left
+            self._later.clear()
             self._changed.notify()
+        self._relief.stop()
         if self._inotify is not None:
             self._inotify.stop()
 
     def is_alive(self) -> bool:
-        """Whether a thread of it is still running."""
-        return self._sweeper.is_alive() or (self._inotify is not None and self._inotify.is_alive())
+        """Whether a thread of it is still running, but for those that are stuck."""
+        return any(thread.is_alive() for thread in [self._relief.monitor, *self._threads()])
 
     def join(self) -> None:
-        """Wait until both threads have ended."""
-        self._sweeper.join()
-        if self._inotify is not None:
-            self._inotify.join()
+        """Wait until all threads have ended, but not long for those that are stuck."""
+        deadline = time.monotonic() + _JOIN
+        for thread in [self._relief.monitor, *self._threads()]:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
+    def _threads(self) -> list[threading.Thread]:
+        inotify = [self._inotify.loop.thread] if self._inotify is not None else []
+        return [self._sweep.thread, *inotify]
+
+    def _sweep_on(self, shift: Shift) -> None:
         """Look at each file once an interval, a slice at a time; wake between slices those who asked for it."""
         while not self._stopped:
             with self._changed:
                 followers = list(self._followers)
+                later, self._later = self._later, set()
             slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
             for part in slices:
                 for follower in part:
-                    if _is_changed(follower) and follower in self._followers:
-                        _wake(follower)
-                self._rest(SWEEP_INTERVAL / len(slices))
-                if self._stopped:
+                    if not self._look(shift, follower, follower in later):
+                        return
+                if not self._serve(shift, SWEEP_INTERVAL / len(slices)):
                     return
 
-    def _rest(self, seconds: float) -> None:
+    def _look(self, shift: Shift, follower: Follower, must_wake: bool) -> bool:
+        """Look at one file, and wake its follower if it must know. Returns whether the loop is still this shift's."""
+        relief = self._relief
+        if relief.is_troubled and relief.put_off(follower):
+            return True
+        shift.enter(follower)
+        changed = _is_changed(follower)
+        shift.leave()
+        if (changed or must_wake) and follower in self._followers:
+            relief.wake(shift, follower)
+        return not relief.is_relieved(self._sweep, shift)
+
+    def _serve(self, shift: Shift, seconds: float) -> bool:
+        """For so long, wake those who have asked for it. Returns whether the loop is still this shift's."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with self._changed:
                 self._changed.wait_for(lambda: self._again or self._stopped, left)
                 if self._stopped or not self._again:
-                    return
+                    break
                 follower = self._again.popleft()
                 known = follower in self._followers
             if known:
-                _wake(follower)
-
-
-class _Changed:
-    """An event as far as watchdog's `handle_event` looks at one, and all that can matter of most of them."""
-
-    __slots__ = ("wd",)
-    is_queue_overflow = is_ignored = False
-
-    def __init__(self, wd: int) -> None:
-        self.wd = wd
-
-
-class _Inotify(InotifyFD):
-    """watchdog's reader of the kernel's queue, on a shorter way from the kernel to who is woken.
-
-    Its own makes an object of five fields of each event, in a buffer of 96 KB: 60 us of a line's 300. A file
-    that was written to several times is looked at once.
-    """
-
-    def run(self) -> None:
-        """Read events, and have them handled, until it is stopped."""
-        while self.should_keep_running():
-            events = self._read_event_buffer(_EVENTS)
-            changed: dict[int, None] = {}
-            rare: list[InotifyEvent] = []
-            position = 0
-            while position < len(events):
-                wd, mask, cookie, length = _EVENT.unpack_from(events, position)
-                position += _EVENT.size + length
-                if mask & _RARE:
-                    rare.append(InotifyEvent(WatchDescriptor(wd), Mask(mask), cookie, b""))
-                else:
-                    changed[wd] = None
-            for wd in changed:
-                self.handle_event(_Changed(wd))  # type: ignore[arg-type]
-            for event in rare:
-                self.handle_event(event)
-
-
-class _Watch:
-    """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
-
-    def __init__(self, follower: Follower, inotify: InotifyFD, file: LogFile) -> None:
-        self._follower = follower
-        self._inotify = inotify
-        self._id = CallbackId(id(self))
-        # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
-        # Asked for is only what can matter: reading the file ourselves must not wake us.
-        self._wd = inotify.add_callback(
-            b"/proc/self/fd/%d" % file.fileno(),
-            Mask(
-                InotifyConstants.IN_MODIFY
-                | InotifyConstants.IN_ATTRIB
-                | InotifyConstants.IN_MOVE_SELF
-                | InotifyConstants.IN_DELETE_SELF
-            ),
-            self,
-            self._id,
-        )
-
-    def cancel(self) -> None:
-        self._inotify.remove_callbacks([(self._wd, self._id)])
-
-    def on_event(self, event: InotifyEvent) -> None:
-        _wake(self._follower)
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """The file is gone for good; the sweep finds the next one."""
-
-    def on_queue_overflow(self) -> None:
-        """Events were lost; the sweep finds what they told of."""
+                self._relief.wake(shift, follower)
+                if self._relief.is_relieved(self._sweep, shift):
+                    return False
+        return not self._stopped
 
 
 def _is_changed(follower: Follower) -> bool:
@@ -335,10 +308,3 @@ def _is_changed(follower: Follower) -> bool:
         return False
     follower.seen = signature_of(found) if stat.S_ISREG(found.st_mode) else None
     return follower.seen != seen
-
-
-def _wake(follower: Follower) -> None:
-    try:
-        follower.wake()
-    except Exception:  # the thread that calls serves everyone
-        logger.exception("waking a follower failed")

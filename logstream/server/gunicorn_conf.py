@@ -20,7 +20,6 @@ except ConfigurationError as error:
 set_up_malloc()
 
 worker_class = "logstream.server.worker.Worker"
-workers = 1  # each would follow files for itself, and a completion reaches the one that is told of it
 threads = max(1000, (_settings.max_connections or 0) + RESERVED_THREADS)  # requests at once
 worker_connections = threads + 100
 if os.path.isdir("/dev/shm"):

@@ -8,7 +8,7 @@ from wsproto.frame_protocol import CloseReason
 
 from ..config import Settings
 from ..engine.manager import LogStreamManager
-from ..protocol import ProtocolError, Subscribe, error_message, parse_command
+from ..protocol import ProtocolError, Subscribe, Unsubscribe, error_message, parse_command, pong_message
 from ..ratelimit import RateLimitedLog, TokenBucket
 from .connection import Connection
 
@@ -60,8 +60,10 @@ class Commands:
                 command.session_name, self._connection, tail=command.tail, cursor=command.cursor, wait=command.wait
             )
             self._on_subscribe()
-        else:
+        elif isinstance(command, Unsubscribe):
             self._manager.unsubscribe(command.session_name, self._connection)
+        else:
+            self._connection.send(pong_message())
 
     def _check_subscribe(self, session_name: str) -> None:
         """Raise ProtocolError where the client asks too often, or for what is not for it to see."""

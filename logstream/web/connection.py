@@ -55,8 +55,11 @@ class Connection:
 
         Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for too long.
         """
-        large = self._deflates and len(message.frame) >= DEFLATE_FROM
-        self.send_bytes(message.deflated_frame() if large else message.frame, messages=1)
+        frame = message.frame
+        if len(frame) >= DEFLATE_FROM:
+            message.let_text_go()
+            frame = message.deflated_frame() if self._deflates else frame
+        self.send_bytes(frame, messages=1)
 
     def offer(self, message: Message) -> bool:
         """Send a message if that can be done now, and return whether it was. Never blocks.

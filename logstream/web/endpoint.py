@@ -7,7 +7,7 @@ import functools
 import logging
 import resource
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, request
@@ -15,7 +15,6 @@ from simple_websocket import Server
 from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
-from .. import tmux
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
 from ..tmux import TmuxWatcher
@@ -27,7 +26,7 @@ from .gate import Gate
 from .metrics import Metrics
 from .sockets import find_socket
 from .stalls import limit_stall
-from .upgrade import BadHandshakeError, read, shake_hands, wsgi_response
+from .upgrade import WebSockets, read, wsgi_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -52,8 +51,10 @@ class Endpoint:
             settings.directory,
             settings.suffix,
             max_subscriptions=settings.max_subscriptions,
+            state=settings.state,
             meter=self.metrics,
         )
+        self._websockets = WebSockets(settings)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
         self._directory = DirectoryCheck(settings.directory)
@@ -68,10 +69,14 @@ class Endpoint:
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
-        if name == "off" or (name == "auto" and not tmux.is_installed()):
+        if name == "off":
             return None
         watcher = TmuxWatcher(
-            None if name == "auto" else name, self.manager.followed_sessions, self.manager.notify_session_completed
+            None if name == "auto" else name,
+            self.manager.followed_sessions,
+            self.manager.notify_session_completed,
+            self._settings.directory,
+            self._settings.suffix,
         )
         self.manager.on_close(watcher.close)
         return watcher
@@ -139,20 +144,10 @@ class Endpoint:
             if not places.acquire(blocking=False):
                 return self.gate.refuse(_FULL)(environ, start_response)
             place.callback(places.release)
-            try:
-                ws, connection = shake_hands(environ, sock, self._settings)
-            except BadHandshakeError as error:
-                logger.debug("not a WebSocket handshake: %s", error)
-                response = Response("This is not a valid WebSocket handshake.\n", status=400, mimetype="text/plain")
-                return response(environ, start_response)
-            except OSError as error:
-                logger.debug("a WebSocket could not be opened: %s", error)
-                return _no_body(start_response)
-            allows = functools.partial(self.gate.allows_later, app, environ)
-            serve = functools.partial(self._serve, ws, connection, allows)
-            return ClosingIterator(_after(serve, _no_body(start_response)), place.pop_all().close)
+            serve = functools.partial(self._serve, functools.partial(self.gate.allows_later, app, environ))
+            return ClosingIterator(self._websockets.run(environ, sock, serve, start_response), place.pop_all().close)
 
-    def _serve(self, ws: Server, connection: Connection, allows: Callable[[str], bool]) -> None:
+    def _serve(self, allows: Callable[[str], bool], ws: Server, connection: Connection) -> None:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
         commands = Commands(
             connection,
@@ -170,7 +165,7 @@ class Endpoint:
             if closing:
                 connection.shut(CloseReason.GOING_AWAY)
             else:
-                read(ws, commands.carry_out)
+                read(ws, commands.carry_out, self._tmux.retry if self._tmux is not None else lambda: None)
         except Exception:
             logger.exception("a connection failed")
             connection.shut(CloseReason.INTERNAL_ERROR)
@@ -206,18 +201,6 @@ class Endpoint:
                 messages += connection.messages_sent
                 size += connection.bytes_sent
         return messages, size
-
-
-def _no_body(start_response: StartResponse) -> Iterable[bytes]:
-    """The end of an answer that is a WebSocket, for the web server's log: what it sends now, it sends to nobody."""
-    start_response("101 Switching Protocols", [])
-    return ()
-
-
-def _after(serve: Callable[[], object], body: Iterable[bytes]) -> Iterator[bytes]:
-    """A response's body that is there when `serve()` has returned."""
-    serve()
-    yield from body
 
 
 _FULL = Refusal(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Response
 
-from ..engine.feed import Meter
+from ..engine.meter import Meter
 
 try:
     import prometheus_client

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
-from ..engine.sessions import list_sessions
+from ..engine.sessions import Session, list_sessions
 from ..protocol import ProtocolError
 from .access import WRONG_TOKEN, Refusal
 from .endpoint import Endpoint
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "logstream_page"
 
+_LIVE = 60.0  # seconds after its last change in which a log counts as live
 _COOKIE_AGE = 30 * 24 * 3600  # seconds that a browser need not be shown the token again
 _MAX_FORM = 16 * 1024  # bytes of a form with a token
 _PAGES = ("index", "session")  # for people, who are asked for a token where one is missing
@@ -65,18 +67,30 @@ def _sessions() -> Response:
     """The sessions that this client may see, the one that changed last first."""
     endpoint = _endpoint()
     config = current_app.config
-    return jsonify(
-        [
-            {
-                "name": session.name,
-                "size": session.size,
-                "changed": session.changed,
-                "complete": endpoint.manager.is_complete(session.name, session.signature),
-            }
-            for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
-            if endpoint.gate.allows(session.name)
-        ]
-    )
+    sessions = [
+        session
+        for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+        if endpoint.gate.allows(session.name)
+    ]
+    now = time.time()
+    with endpoint.manager.completions() as completed_since:
+        return jsonify([_entry(session, completed_since(session.name, session.signature), now) for session in sessions])
+
+
+def _entry(session: Session, completed: float | None, now: float) -> dict[str, object]:
+    """A session as the list has it: what it is doing, and since when, in seconds since the epoch."""
+    if completed is not None:
+        state, since = "complete", completed
+    else:
+        state, since = "live" if now - session.changed < _LIVE else "quiet", session.changed
+    return {
+        "name": session.name,
+        "size": session.size,
+        "changed": session.changed,
+        "complete": completed is not None,
+        "state": state,
+        "since": since,
+    }
 
 
 def _session(name: str) -> str:

@@ -20,8 +20,7 @@ _BLOCK = 256 * 1024  # bytes that are read at once
 def raw_response(file: LogFile, name: str) -> Response:
     """The log as it is now, or the range of it that the current request asks for, under a file's name.
 
-    Takes over the caller's share of `file`, and reads it while the response goes out. Raises OSError, or the HTTP error
-    for a range that cannot be had.
+    The file is read while the response goes out. Raises OSError, or the HTTP error for a range that cannot be had.
     """
     try:
         return _response(file, name)
@@ -80,5 +79,5 @@ class _Snapshot:
         return self._position
 
     def close(self) -> None:
-        """Give up the file."""
+        """Close the log."""
         self._file.close()

@@ -1,12 +1,14 @@
-"""From an HTTP request to a WebSocket: simple-websocket's handshake, on the web server's socket."""
+"""From an HTTP request to a WebSocket: the web server's socket, and Flask-Sock's route on it."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response, current_app
+from flask import Flask, Response, current_app, request
+from flask_sock import Sock
 from simple_websocket import ConnectionError as HandshakeError
 from simple_websocket import Server
 from wsproto.utilities import ProtocolError
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+logger = logging.getLogger(__name__)
+
 _EXTENSIONS_KEY = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
-
-
-class BadHandshakeError(ValueError):
-    """A request that is no valid WebSocket handshake. Nothing was sent."""
+_SERVE_KEY = "logstream.serve"
 
 
 def wsgi_response(application: WSGIApplication) -> Response:
@@ -39,33 +40,76 @@ def wsgi_response(application: WSGIApplication) -> Response:
     return cast(Response, type("WSGIResponse", (current_app.response_class,), {"__call__": answer})())
 
 
-def shake_hands(environ: WSGIEnvironment, sock: socket.socket, settings: Settings) -> tuple[Server, Connection]:
-    """Make a WebSocket of a request that has come on `sock`, whose client it is sent to from now on.
+class WebSockets:
+    """Flask-Sock in an app of its own, with one route that has its own options, whatever the app around it does."""
 
-    Raises BadHandshakeError, or OSError where the client is gone. After any other exception the connection is shut.
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._app = Flask(__name__, static_folder=None)
+        self._app.config["SOCK_SERVER_OPTIONS"] = {
+            "max_message_size": settings.max_command,
+            "thread_class": _CallersThread,
+        }
+        for error in (ProtocolError, HandshakeError, UnicodeError):
+            self._app.register_error_handler(error, _bad_handshake)
+        self._app.register_error_handler(OSError, _client_gone)
+        Sock(self._app).route("/")(lambda ws: request.environ[_SERVE_KEY](ws))
+
+    def run(
+        self,
+        environ: WSGIEnvironment,
+        sock: socket.socket,
+        serve: Callable[[Server, Connection], object],
+        start_response: StartResponse,
+    ) -> Iterator[bytes]:
+        """Answer a request that has come on `sock` with a WebSocket, and be done when `serve(ws, connection)` is.
+
+        A request that is no valid handshake gets an HTTP answer.
+        """
+        headers = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
+        extensions = accept_deflate(headers.pop(_EXTENSIONS_KEY, ""))
+        if extensions is not None:
+            headers[_EXTENSIONS_KEY] = extensions  # simple-websocket accepts what it is offered
+        connection = Connection(sock, self._settings.stall_timeout, deflates=extensions is not None)
+        served = []
+
+        def serve_and_note(ws: Server) -> None:
+            served.append(ws)
+            serve(ws, connection)
+
+        def note_answer(status: str, fields: list[tuple[str, str]], error: object = None) -> Callable[[bytes], object]:
+            answers.append((status, fields))
+            return bytes  # nobody writes by it
+
+        answers: list[tuple[str, list[tuple[str, str]]]] = []
+        server = {
+            key: value for key, value in environ.items() if key.startswith(("wsgi.", "SERVER_", "REQUEST_METHOD"))
+        }
+        inner = server | headers | {"SCRIPT_NAME": "", "PATH_INFO": "/", _SERVE_KEY: serve_and_note}
+        inner[SOCKET_KEYS[0]] = SocketAdapter(connection, self._settings.ping_interval)
+        try:
+            body = self._app(inner, note_answer)
+        except BaseException:
+            connection.abort()  # the upgrade may have begun, and nothing of HTTP may follow
+            raise
+        [(status, fields)] = answers
+        if served or not status.startswith("400"):
+            # For the web server's log: what it sends now, it sends to nobody.
+            connection.abort()
+            start_response("101 Switching Protocols", [])
+            return
+        start_response(status, fields)
+        yield from body
+
+
+def read(ws: Server, carry_out: Callable[[Any], object], before: Callable[[], object]) -> None:
+    """Carry out each command that a client sends, `str` or `bytes`, until it is gone. On the calling thread.
+
+    `before()` is called each time before that waits for the client.
     """
-    headers = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
-    extensions = accept_deflate(headers.pop(_EXTENSIONS_KEY, ""))
-    if extensions is not None:
-        headers[_EXTENSIONS_KEY] = extensions  # simple-websocket accepts what it is offered
-    connection = Connection(sock, settings.stall_timeout, deflates=extensions is not None)
-    adapter = SocketAdapter(connection, settings.ping_interval)
-    try:
-        ws = Server(
-            {**headers, SOCKET_KEYS[0]: adapter}, max_message_size=settings.max_command, thread_class=_CallersThread
-        )
-    except (ProtocolError, HandshakeError, UnicodeError) as error:
-        raise BadHandshakeError(str(error)) from None
-    except BaseException:
-        connection.abort()  # the upgrade may have begun, and nothing of HTTP may follow
-        raise
-    return ws, connection
-
-
-def read(ws: Server, carry_out: Callable[[Any], object]) -> None:
-    """Carry out each command that a client sends, `str` or `bytes`, until it is gone. On the calling thread."""
 
     def carry_out_all() -> None:
+        before()
         while ws.input_buffer:
             carry_out(ws.input_buffer.pop(0))
 
@@ -81,3 +125,13 @@ class _CallersThread(threading.Thread):
 
     def start(self) -> None:
         """Leave it to the caller."""
+
+
+def _bad_handshake(error: Exception) -> Response:
+    logger.debug("not a WebSocket handshake: %s", error)
+    return Response("This is not a valid WebSocket handshake.\n", status=400, mimetype="text/plain")
+
+
+def _client_gone(error: Exception) -> Response:
+    logger.debug("a WebSocket could not be opened: %s", error)
+    return Response(status=500)

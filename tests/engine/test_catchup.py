@@ -10,7 +10,7 @@ from logstream.engine.catchup import CatchUp
 from logstream.engine.subscription import Subscription
 from logstream.protocol import Message
 
-from ..serving import wait_until
+from ..serving import PATIENCE, wait_until
 
 
 class Scripted:
@@ -22,7 +22,7 @@ class Scripted:
         self.over = False
         self.at_end = False
         self.driver: int | None = None
-        self.closed = 0
+        self.released = 0
         self.joined = 0
         self.feed = self
 
@@ -36,8 +36,8 @@ class Scripted:
         self.joined += 1
         return True
 
-    def close(self) -> None:
-        self.closed += 1
+    def release(self) -> None:
+        self.released += 1
 
 
 class Client:
@@ -57,7 +57,7 @@ class Client:
             self.blocked.set()
         self.delivering += 1
         self.most_delivering = max(self.most_delivering, self.delivering)
-        assert self.gate.wait(5)
+        assert self.gate.wait(PATIENCE)
         self.delivering -= 1
         self.sent.append(message["sessionName"])
         return True
@@ -100,7 +100,7 @@ def test_subscriptions_take_turns(catchup: CatchUp, client: Client) -> None:
     client.gate.clear()
     long, short = scripted("long", 50), scripted("short", 2)
     catchup.enqueue(long)
-    assert client.blocked.wait(5)
+    assert client.blocked.wait(PATIENCE)
     catchup.enqueue(short)
     client.gate.set()
     wait_until(lambda: long.joined and short.joined)
@@ -113,7 +113,7 @@ def test_one_thread_serves_all(catchup: CatchUp, client: Client) -> None:
     client.gate.clear()
     for number in range(5):
         catchup.enqueue(scripted(str(number), 3))
-    assert client.blocked.wait(5)
+    assert client.blocked.wait(PATIENCE)
     assert threading.active_count() == before + 1
 
 
@@ -122,11 +122,11 @@ def test_ending_one_that_is_queued_closes_it(catchup: CatchUp, client: Client) -
     client.gate.clear()
     first, second = scripted("first", 1), scripted("second", 1)
     catchup.enqueue(first)
-    assert client.blocked.wait(5)
+    assert client.blocked.wait(PATIENCE)
     catchup.enqueue(second)
     second.over = True
     catchup.end(second, None)
-    assert second.closed
+    assert second.released
     client.gate.set()
     wait_until(lambda: first.joined)
     assert client.sent == ["first"]
@@ -137,20 +137,20 @@ def test_ending_one_that_is_sending_waits_for_it(catchup: CatchUp, client: Clien
     client.gate.clear()
     one, other = scripted("one", 9), scripted("other", 1)
     catchup.enqueue(one)
-    assert client.blocked.wait(5)
+    assert client.blocked.wait(PATIENCE)
     one.over = True
     catchup.end(one, 0.01)
-    assert catchup.busy()
+    assert catchup.is_busy()
     beginning = threading.Thread(target=catchup.begin, args=(other,))
     beginning.start()
     beginning.join(0.1)
     client.gate.set()
-    beginning.join(5)
+    beginning.join()
     wait_until(lambda: other.joined)
     assert client.sent == ["one", "other"]
     assert client.most_delivering == 1
-    assert one.closed
-    assert not catchup.busy()
+    assert one.released
+    assert not catchup.is_busy()
 
 
 def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: CatchUp, client: Client) -> None:
@@ -161,7 +161,7 @@ def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: Catc
         client.gate.clear()
         one.join = lambda subscription: True
         catchup.enqueue(one)
-        assert client.blocked.wait(5)
+        assert client.blocked.wait(PATIENCE)
         return True
 
     one.at_end = True
@@ -170,10 +170,10 @@ def test_one_that_falls_behind_again_at_once_belongs_to_the_thread(catchup: Catc
     assert one.driver is not None
     one.over = True
     catchup.end(one, 0.01)
-    assert catchup.busy()
-    assert not one.closed
+    assert catchup.is_busy()
+    assert not one.released
     client.gate.set()
-    wait_until(lambda: one.closed)
+    wait_until(lambda: one.released)
 
 
 def test_one_that_is_over_is_closed_instead_of_queued(catchup: CatchUp, client: Client) -> None:
@@ -181,7 +181,7 @@ def test_one_that_is_over_is_closed_instead_of_queued(catchup: CatchUp, client: 
     one = scripted("one", 1)
     one.over = True
     catchup.enqueue(one)
-    assert one.closed
+    assert one.released
     assert not client.sent
 
 

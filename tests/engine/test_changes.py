@@ -142,7 +142,7 @@ def test_a_live_client_shows_the_change(
     wait_until(lambda: clients.text("viewer") == old)
     CHANGES[change](log)
     shows_what_is_there(clients, manager, "viewer", log)
-    assert count_watches() == 1
+    wait_until(lambda: count_watches() == 1)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -9,28 +9,30 @@ from logstream.engine.feed import BUDGET, Feed
 from logstream.engine.logfile import LogFile
 from logstream.engine.reading import Reader
 from logstream.engine.subscription import Subscription
+from logstream.engine.watcher import Follower, Watcher
 from logstream.protocol import Message
 
 from ..serving import count_descriptors
 
 
-class Watching:
+class Watching(Watcher):
     """The watcher, as a feed sees it: it notes what it is asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.watched: list[tuple[int, int] | None] = []
         self.again = 0
         self.forgotten = 0
         self.on_follow: Callable[[], object] = lambda: None
 
-    def follow(self, feed: Feed, file: LogFile | None) -> None:
+    def follow(self, follower: Follower, file: LogFile | None) -> None:
         self.watched.append(file.identity if file is not None else None)
         self.on_follow()
 
-    def wake_again(self, feed: Feed) -> None:
+    def wake_again(self, follower: Follower) -> None:
         self.again += 1
 
-    def forget(self, feed: Feed) -> None:
+    def forget(self, follower: Follower) -> None:
         self.forgotten += 1
 
 
@@ -39,11 +41,11 @@ class Fixture:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.hints = Watching()
+        self.watching = Watching()
         self.taken: list[tuple[Hashable, Message]] = []
         self.full: set[Hashable] = set()
         self.behind: list[Subscription] = []
-        self.feed = Feed("a", str(path), self.offer, self.hints)
+        self.feed = Feed("a", str(path), self.offer, self.watching)
 
     def offer(self, ws: Hashable, message: Message) -> bool:
         if ws not in self.full:
@@ -76,8 +78,7 @@ def fixture(tmp_path: Path) -> Iterator[Fixture]:
     everyone = [*fixture.feed._live, *fixture.feed._behind, *fixture.behind]
     for one in everyone:
         fixture.feed.remove(one)
-        one.close()
-    fixture.feed.close()
+        one.release()
     assert count_descriptors() == before
 
 
@@ -129,15 +130,15 @@ def test_who_refuses_falls_behind_with_the_message(fixture: Fixture) -> None:
 def test_a_wake_up_reads_no_more_than_its_budget(fixture: Fixture) -> None:
     """A log that grows faster than that is read on later, so that the others get their turn."""
     fixture.live("one")
-    fixture.hints.again = 0
+    fixture.watching.again = 0
     append(fixture.path, "x" * (2 * BUDGET + 10))
     fixture.feed.wake()
     assert len(fixture.text("one")) == BUDGET
-    assert fixture.hints.again == 1
+    assert fixture.watching.again == 1
     fixture.feed.wake()
     fixture.feed.wake()
     assert len(fixture.text("one")) == 2 * BUDGET + 10
-    assert fixture.hints.again == 2
+    assert fixture.watching.again == 2
 
 
 def test_a_rotated_log_is_finished_before_the_new_one_starts_over(fixture: Fixture) -> None:
@@ -149,21 +150,23 @@ def test_a_rotated_log_is_finished_before_the_new_one_starts_over(fixture: Fixtu
     fixture.feed.wake()
     assert [(m["data"], m["isInitial"]) for _, m in fixture.taken] == [("old", False), ("new", True)]
     new = fixture.path.stat()
-    assert fixture.hints.watched[-1] == (new.st_dev, new.st_ino)
-    assert fixture.hints.again == 2  # for what was written before each of the two watches
+    assert fixture.watching.watched[-1] == (new.st_dev, new.st_ino)
+    assert fixture.watching.again == 2  # for what was written before each of the two watches
 
 
 def test_a_feed_that_is_closed_while_it_is_being_watched_is_forgotten(fixture: Fixture) -> None:
     """However the closing falls between the request to watch and its being carried out, no watch is left."""
+    one = Subscription("one", fixture.feed, None, print, cursors=False, resumed=False)
     forgotten: list[int] = []
 
     def close_meanwhile() -> None:
-        fixture.feed.close()
-        forgotten.append(fixture.hints.forgotten)
+        assert fixture.feed.remove(one)
+        forgotten.append(fixture.watching.forgotten)
 
-    fixture.hints.on_follow = close_meanwhile
-    fixture.feed.pass_on()
-    assert fixture.hints.forgotten > forgotten[0]
+    fixture.watching.on_follow = close_meanwhile
+    assert fixture.feed.add(one)
+    assert fixture.watching.forgotten > forgotten[0]
+    assert not fixture.feed.add(one)
 
 
 def test_a_joiner_in_another_file_starts_over(fixture: Fixture) -> None:
@@ -195,17 +198,15 @@ def test_an_offer_that_raises_counts_as_refused(fixture: Fixture, caplog: pytest
     fixture.feed.wake()
     assert fixture.behind == [one]
     assert "ValueError: broken" in caplog.text
+    caplog.clear()  # the traceback that it keeps has the file in it
 
 
 def test_a_closed_feed_does_nothing(fixture: Fixture) -> None:
     """Late wake-ups, and a completion that comes as the last follower leaves, are no error."""
     one = fixture.live("one")
     assert fixture.feed.remove(one)
-    fixture.feed.close()
     append(fixture.path, "x")
     fixture.feed.wake()
-    end, everyone = fixture.feed.complete()
-    end.close()
-    assert not everyone
+    assert fixture.feed.complete(print) is None
     assert not fixture.taken
-    assert fixture.hints.forgotten
+    assert fixture.watching.forgotten

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from logstream.engine.logfile import LogFile, NotALogError, look
+from logstream.engine.logfile import LogFile, NotALogError, stat_log
 
 from ..serving import count_descriptors
 
@@ -39,7 +39,7 @@ def test_only_a_regular_file_is_opened_and_nothing_hangs(path: Path) -> None:
     for not_a_log in (directory, pipe, link, loop, Path("/dev/null")):
         with pytest.raises(NotALogError):
             LogFile.open(str(not_a_log))
-        assert look(str(not_a_log)) is None
+        assert stat_log(str(not_a_log)) is None
 
 
 def test_a_link_that_takes_the_files_place_is_not_followed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,37 +86,25 @@ def test_the_last_descriptors_are_not_for_logs(path: Path) -> None:
         others = [os.dup(0) for _ in range(8)]
         for other in others:
             os.close(other)
-        held.pop().close()
+        held.pop()
         held.append(LogFile.open(str(path)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for file in held:
-            file.close()
+        held.clear()
 
 
-def test_a_file_is_closed_with_its_last_holder(path: Path) -> None:
-    """The descriptor lives until everyone who shares it has closed it."""
+def test_a_file_is_closed_with_the_last_reference_to_it(path: Path) -> None:
+    """The descriptor lives as long as anyone can read from it, on whatever thread, and no longer."""
     path.write_bytes(b"text")
+    before = count_descriptors()
     file = LogFile.open(str(path))
-    other = file.share()
-    file.close()
-    assert other.read(0, 10) == b"text"
-    other.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        other.size()
-
-
-def test_sharing_from_many_threads_closes_once(path: Path) -> None:
-    """Holders may come and go on any thread."""
-    path.write_bytes(b"x")
-    file = LogFile.open(str(path))
-    shares = [file.share() for _ in range(200)]
-    threads = [threading.Thread(target=share.close) for share in shares]
+    held = [[file] for _ in range(200)]
+    threads = [threading.Thread(target=holder.clear) for holder in held]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert file.size() == 1
-    file.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        file.size()
+    assert count_descriptors() == before + 1
+    assert file.read(0, 10) == b"text"
+    del file
+    assert count_descriptors() == before

@@ -200,18 +200,59 @@ def test_a_disk_that_fails_while_a_log_is_followed_is_an_error(
     assert clients.last("viewer")["data"].endswith("unreadable")
 
 
+def test_a_read_that_hangs_stops_its_own_session_only(
+    manager: LogStreamManager, clients: Recorder, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one log's disk does not answer, clients come, go and are counted, in that session and in others."""
+    manager.subscribe("a", "viewer")
+    wait_until(lambda: manager.counts()["clients_behind"] == 0)
+    (tmp_path / "other.out").write_text("other")
+    slow = os.stat(log).st_ino
+    hangs, answers = threading.Event(), threading.Event()
+    pread = os.pread
+
+    def read(fd: int, length: int, offset: int) -> bytes:
+        if os.fstat(fd).st_ino == slow and not answers.is_set():
+            hangs.set()
+            assert answers.wait(10)
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr("logstream.engine.logfile.os.pread", read)
+    append(log, "late")
+    threads = []
+    try:
+        assert hangs.wait(5)
+        threads.append(threading.Thread(target=manager.subscribe, args=("a", "second")))
+        threads[0].start()
+        started = time.monotonic()
+        wait_until(lambda: manager.subscription_count("a") == 2)
+        assert manager.counts()["watched_sessions"] == 1
+        manager.subscribe("other", "third")
+        assert clients.text("third") == "other"
+        manager.unsubscribe("other", "third")
+        manager.unsubscribe("a", "viewer")
+        assert (manager.subscription_count("a"), manager.subscription_count("other")) == (1, 0)
+        assert time.monotonic() - started < 0.5
+    finally:
+        answers.set()
+        for thread in threads:
+            thread.join()
+    wait_until(lambda: clients.text("second") == "first\nlate")
+    assert clients.text("viewer") == "first\n"
+
+
 def test_what_is_written_between_the_read_and_the_look_is_not_lost(
     manager: LogStreamManager, clients: Recorder, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the sweep alone, text that comes just after a feed has read, and before it looks at the path, arrives."""
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr("logstream.engine.watcher._Inotify", refuse)
+    monkeypatch.setattr("logstream.engine.watcher.Inotify", refuse)
     manager.subscribe("a", "viewer")
     wait_until(lambda: manager.counts()["clients_behind"] == 0)
-    look = feed.look
+    look = feed.stat_log
     late = ["late"]
 
     def look_late(path: str) -> os.stat_result | None:
@@ -219,7 +260,7 @@ def test_what_is_written_between_the_read_and_the_look_is_not_lost(
             append(log, late.pop())
         return look(path)
 
-    monkeypatch.setattr(feed, "look", look_late)
+    monkeypatch.setattr(feed, "stat_log", look_late)
     append(log, "early")
     wait_until(lambda: clients.text("viewer").endswith("earlylate"))
     assert not late

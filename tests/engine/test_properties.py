@@ -128,7 +128,7 @@ class Following(RuleBasedStateMachine):
         counts = {viewer: self.clients.completions(viewer) for viewer in self.following}
         self.manager.notify_session_completed("a")
         for viewer, count in counts.items():
-            wait_until(lambda viewer=viewer, count=count: self.clients.completions(viewer) > count, 2)
+            wait_until(lambda viewer=viewer, count=count: self.clients.completions(viewer) > count, 10)
             assert self.clients.completions(viewer) == count + 1
             assert self.clients.last(viewer)["isComplete"]
             self._check(viewer, expected, final=True)
@@ -161,7 +161,7 @@ class Following(RuleBasedStateMachine):
                 [text.decode(errors="replace") for text in texts] if final else [whole(text) for text in texts]
             )
 
-        wait_until(right, 2)
+        wait_until(right, 10)
 
 
 Following.TestCase.settings = settings(

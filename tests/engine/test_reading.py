@@ -42,7 +42,6 @@ def test_text_is_the_same_wherever_the_cuts_fall(
     text += reader.read(len(content), limit, final=True)
     assert text == content.decode(errors="replace")
     assert reader.offset == len(content)
-    reader.close()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,6 @@ def test_a_rewritten_file_is_noticed(path: Path, before: bytes, after: bytes) ->
         reader.read(len(after), 1 << 20)
     reader.start_over()
     assert reader.read(len(after), 1 << 20) == after.decode()
-    reader.close()
 
 
 def test_what_an_unfinished_character_becomes_is_part_of_the_check(path: Path) -> None:
@@ -77,7 +75,6 @@ def test_what_an_unfinished_character_becomes_is_part_of_the_check(path: Path) -
     path.write_bytes("😀".encode())  # begins with the same two bytes
     with pytest.raises(RewrittenError):
         reader.read(4, 100)
-    reader.close()
 
 
 @settings(max_examples=200, deadline=None)
@@ -92,7 +89,6 @@ def test_the_last_lines_are_found(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("logstream.engine.reading._SCAN", block)
         offset = tail_offset(file, lines)
-    file.close()
     assert content[offset:] == last_lines(content, lines)
     if not lines:
         assert len(content) - offset == cut_character(content)
@@ -107,11 +103,9 @@ def test_a_cursor_leads_back_to_its_place(path: Path) -> None:
     assert cursor.split(".")[0] == str(reader.offset)
     with path.open("ab") as file:
         file.write(b"more")
-    resumed = resume(reader.file.share(), cursor)
+    resumed = resume(reader.file, cursor)
     assert resumed is not None
     assert resumed.level_with(reader)
-    resumed.close()
-    reader.close()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +118,6 @@ def test_a_cursor_that_does_not_fit_leads_nowhere(path: Path, cursor: str) -> No
     path.write_bytes(b"some text\n")
     file = LogFile.open(str(path))
     assert resume(file, cursor) is None
-    file.close()
 
 
 def test_a_cursor_inside_a_character_leads_nowhere(path: Path) -> None:
@@ -132,4 +125,3 @@ def test_a_cursor_inside_a_character_leads_nowhere(path: Path) -> None:
     path.write_bytes("ab€cd".encode())
     inside = Reader.at(LogFile.open(str(path)), 3)
     assert resume(inside.file, inside.cursor) is None
-    inside.close()

@@ -28,14 +28,13 @@ def file(path: Path) -> Iterator[LogFile]:
     """The log, opened."""
     file = LogFile.open(str(path))
     yield file
-    file.close()
 
 
 def test_a_file_at_rest_is_read_once(file: LogFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same place of a file that has not changed is not even read again; another place is."""
     sharing = Sharing()
     piece = sharing.read(file, 0, 8000, 0, False)
-    assert (piece.text, piece.used) == ("größer" * 1000, 8000)
+    assert (piece.text, piece.consumed) == ("größer" * 1000, 8000)
     with monkeypatch.context() as disk:
         disk.setattr("logstream.engine.logfile.os.pread", None)
         assert sharing.read(file, 0, 8000, 0, False) is piece
@@ -52,7 +51,7 @@ def test_a_file_that_changes_is_read_again_and_decoded_once(path: Path, file: Lo
     with path.open("ab") as log:
         log.write(b"\xc3")
     assert sharing.read(file, 0, 8000, 0, False) is piece
-    assert sharing.read(file, 0, 8001, 0, False).used == 8000
+    assert sharing.read(file, 0, 8001, 0, False).consumed == 8000
     assert sharing.read(file, 0, 8001, 0, True).text == "größer" * 1000 + "\ufffd"
 
 

@@ -6,11 +6,12 @@ from typing import cast
 
 import pytest
 
-from logstream.engine.feed import Feed, Meter
+from logstream.engine.feed import Feed
 from logstream.engine.logfile import LogFile
+from logstream.engine.meter import Meter
 from logstream.engine.reading import Reader
 from logstream.engine.sharing import Sharing
-from logstream.engine.subscription import CHUNK, End, Increment, Subscription
+from logstream.engine.subscription import CHUNK, Increment, LogEnd, Subscription
 from logstream.protocol import Message
 
 
@@ -43,8 +44,8 @@ def closing() -> Iterator[list[Subscription]]:
     made: list[Subscription] = []
     yield made
     for one in made:
-        one.close()
-        one.close()
+        one.release()
+        one.release()
 
 
 def data(message: Message | None) -> tuple[str, bool, bool]:
@@ -113,7 +114,7 @@ def test_the_end_is_reached_in_the_last_piece(path: Path, closing: list[Subscrip
     path.write_text("the end\nand what came later")
     one = subscription(path)
     closing.append(one)
-    one.end = End(LogFile.open(str(path)), 8)
+    one.end = LogEnd(LogFile.open(str(path)), 8)
     assert data(one.next_message()) == ("the end\n", True, True)
 
 
@@ -126,7 +127,7 @@ def test_a_rotated_file_is_finished_before_the_one_where_the_session_ends(
     closing.append(one)
     path.rename(path.with_suffix(".1"))
     path.write_text("new")
-    one.end = End(LogFile.open(str(path)), 3)
+    one.end = LogEnd(LogFile.open(str(path)), 3)
     assert data(one.next_message()) == ("old", True, False)
     assert data(one.next_message()) == ("new", True, True)
 
@@ -135,7 +136,7 @@ def test_without_a_file_there_is_still_a_last_message() -> None:
     """A client that waited for a session that never wrote anything is told that it is complete."""
     one = Subscription("ws", cast(Feed, Named()), None, lambda _: None, cursors=False, resumed=False)
     assert one.next_message() is None
-    one.end = End(None, 0)
+    one.end = LogEnd(None, 0)
     assert data(one.next_message()) == ("", True, True)
 
 

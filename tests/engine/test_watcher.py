@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from logstream.engine import watcher as module
-from logstream.engine.logfile import LogFile, Signature, look, signature_of
+from logstream.engine.logfile import LogFile, Signature, signature_of, stat_log
 from logstream.engine.watcher import Watcher
 
 from ..serving import count_descriptors, count_watches, wait_until
@@ -30,7 +29,7 @@ class Recorder:
         self.look()
 
     def look(self) -> None:
-        found = look(self.path)
+        found = stat_log(self.path)
         self.seen = found and signature_of(found)
 
     def wake(self) -> None:
@@ -53,17 +52,23 @@ def watcher() -> Iterator[Watcher]:
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave inotify alone with the work."""
-    monkeypatch.setattr(module._Observer, "_run", lambda observer: observer._rest(3600.0))
+    monkeypatch.setattr(module._Observer, "_sweep_on", lambda observer, shift: observer._serve(shift, 3600.0))
 
 
 @pytest.fixture
 def no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine where no inotify instance is to be had."""
 
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr(module, "_Inotify", refuse)
+    monkeypatch.setattr(module, "Inotify", refuse)
+
+
+def follow(watcher: Watcher, follower: Recorder, file: LogFile | None) -> None:
+    """Follow, as the first one or a further one."""
+    with watcher.running():
+        watcher.follow(follower, file)
 
 
 def append(path: str, text: str = "x") -> None:
@@ -75,12 +80,12 @@ def append(path: str, text: str = "x") -> None:
 def test_a_write_wakes_by_inotify(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
     """The kernel's event wakes the follower, on watchdog's thread; reading the file does not."""
     follower = Recorder(tmp_path / "a.out")
-    watcher.follow(follower, follower.file)
+    follow(watcher, follower, follower.file)
     append(follower.path)
     wait_until(lambda: follower.woken)
     assert follower.threads == {"logstream-inotify"}
     other = Recorder(tmp_path / "b.out")
-    watcher.follow(other, other.file)
+    follow(watcher, other, other.file)
     woken = follower.woken
     Path(follower.path).read_text()
     append(other.path)
@@ -89,14 +94,14 @@ def test_a_write_wakes_by_inotify(watcher: Watcher, tmp_path: Path, no_sweep: No
 
 
 def test_each_file_has_one_watch_and_none_has_a_thread(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
-    """A hundred files cost a hundred kernel watches, two threads in all, and wake nobody but their followers."""
+    """A hundred files cost a hundred kernel watches, three threads in all, and wake nobody but their followers."""
     watches, threads = count_watches(), threading.active_count()
     followers = [Recorder(tmp_path / f"{number}.out") for number in range(100)]
     for follower in followers:
-        watcher.follow(follower, follower.file)
-        watcher.follow(follower, follower.file)
+        follow(watcher, follower, follower.file)
+        follow(watcher, follower, follower.file)
     assert count_watches() == watches + 100
-    assert threading.active_count() == threads + 2
+    assert threading.active_count() == threads + 3
     append(followers[0].path)
     append(str(tmp_path / "unwatched.out"))
     append(followers[99].path)
@@ -111,12 +116,12 @@ def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_p
     descriptors = count_descriptors()
     for _ in range(3):
         follower.look()  # so that there is no news
-        watcher.follow(follower, follower.file)
-        watcher.follow(other, None)
+        follow(watcher, follower, follower.file)
+        follow(watcher, other, None)
         watcher.forget(follower)
         woken = follower.woken
         append(follower.path)
-        assert threading.active_count() == threads + 2
+        assert threading.active_count() == threads + 3
         watcher.forget(other)
         watcher.forget(other)
         wait_until(lambda: threading.active_count() == threads)
@@ -129,11 +134,11 @@ def test_following_another_file_ends_the_watch_on_the_first(watcher: Watcher, tm
     """After a rotation there is one watch, on the new file, whatever stood at the path when it was opened."""
     watches = count_watches()
     follower = Recorder(tmp_path / "a.out")
-    watcher.follow(follower, follower.file)
+    follow(watcher, follower, follower.file)
     Path(follower.path).rename(tmp_path / "a.out.1")
     Path(follower.path).touch()
     wait_until(lambda: follower.woken)  # for the renaming
-    watcher.follow(follower, LogFile.open(follower.path))
+    follow(watcher, follower, LogFile.open(follower.path))
     assert count_watches() == watches + 1
     woken = follower.woken
     append(str(tmp_path / "a.out.1"))
@@ -144,7 +149,7 @@ def test_following_another_file_ends_the_watch_on_the_first(watcher: Watcher, tm
 def test_the_sweep_finds_what_inotify_misses(watcher: Watcher, tmp_path: Path) -> None:
     """A file that comes to be, changes, goes, or is replaced wakes its follower without any kernel watch."""
     follower = Recorder(tmp_path / "a.out")
-    watcher.follow(follower, None)
+    follow(watcher, follower, None)
     path = Path(follower.path)
     for change in (
         lambda: append(follower.path),
@@ -162,8 +167,8 @@ def test_the_sweep_finds_what_inotify_misses(watcher: Watcher, tmp_path: Path) -
 def test_the_sweep_wakes_nobody_without_need(watcher: Watcher, tmp_path: Path) -> None:
     """A file that its follower has already seen as it is, is left alone."""
     follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
-    watcher.follow(follower, None)
-    watcher.follow(other, None)
+    follow(watcher, follower, None)
+    follow(watcher, other, None)
     for _ in range(3):
         woken = other.woken
         append(other.path)
@@ -175,7 +180,7 @@ def test_a_large_sweep_reaches_everyone(watcher: Watcher, tmp_path: Path) -> Non
     """Many files are looked at in slices, each within the interval."""
     followers = [Recorder(tmp_path / f"{number}.out") for number in range(173)]
     for follower in followers:
-        watcher.follow(follower, None)
+        follow(watcher, follower, None)
     for follower in followers:
         append(follower.path)
     wait_until(lambda: all(follower.woken for follower in followers), 1.0)
@@ -184,7 +189,7 @@ def test_a_large_sweep_reaches_everyone(watcher: Watcher, tmp_path: Path) -> Non
 def test_who_asks_is_woken_again(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
     """A follower that has more to do is woken soon, as often as it asks; one that is not known is not."""
     follower, stranger = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
-    watcher.follow(follower, follower.file)
+    follow(watcher, follower, follower.file)
     for number in range(1, 4):
         watcher.wake_again(stranger)
         watcher.wake_again(follower)
@@ -199,9 +204,9 @@ def test_without_inotify_the_sweep_carries_everything_and_says_so_once(
     followers = [Recorder(tmp_path / f"{number}.out") for number in range(3)]
     with caplog.at_level(logging.WARNING):
         for follower in followers:
-            watcher.follow(follower, follower.file)
+            follow(watcher, follower, follower.file)
             watcher.forget(follower)
-            watcher.follow(follower, follower.file)
+            follow(watcher, follower, follower.file)
     for follower in followers:
         append(follower.path)
     wait_until(lambda: all(follower.woken for follower in followers), 0.5)
@@ -219,8 +224,8 @@ def test_a_follower_that_fails_does_not_end_the_thread(
         raise ValueError("broken")
 
     broken.wake = fail  # type: ignore[method-assign]
-    watcher.follow(broken, broken.file)
-    watcher.follow(follower, follower.file)
+    follow(watcher, broken, broken.file)
+    follow(watcher, follower, follower.file)
     append(broken.path)
     append(follower.path)
     wait_until(lambda: follower.woken)
@@ -232,58 +237,7 @@ def test_a_closed_watcher_follows_nobody(watcher: Watcher, tmp_path: Path) -> No
     threads = threading.active_count()
     watcher.close()
     follower = Recorder(tmp_path / "a.out")
-    watcher.follow(follower, follower.file)
+    follow(watcher, follower, follower.file)
     watcher.wake_again(follower)
     watcher.forget(follower)
     assert threading.active_count() == threads
-
-
-class Callback:
-    """What watchdog calls back."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def on_event(self, event: object) -> None:
-        self.calls.append("event")
-
-    def on_watch_deleted(self, wd: int) -> None:
-        self.calls.append("deleted")
-
-    def on_queue_overflow(self) -> None:
-        self.calls.append("overflow")
-
-
-def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several changes of a file are one call; a lost event and a file's end are told, and a name is skipped."""
-    inotify = module._Inotify()
-    callbacks = Callback(), Callback()
-    watches = []
-    for number, callback in enumerate(callbacks):
-        (tmp_path / f"{number}").touch()
-        mask = module.Mask(module.InotifyConstants.IN_MODIFY)
-        identity = module.CallbackId(number)
-        watches.append(inotify.add_callback(f"{tmp_path}/{number}".encode(), mask, callback, identity))
-
-    def event(wd: int, mask: int, name: bytes = b"") -> bytes:
-        return struct.pack("iIII", wd, mask, 0, len(name)) + name
-
-    modify, overflow, ignored = 0x2, 0x4000, 0x8000
-    first, second = watches
-    buffers = [
-        event(first, modify) * 3 + event(second, modify, b"name\0\0\0\0") + event(first, modify),
-        event(-1, overflow) + event(second, modify),
-        event(first, modify) + event(first, ignored),
-        event(first, modify),
-    ]
-
-    def read(size: int) -> bytes:
-        if not buffers:
-            inotify.stop()
-            return b""
-        return buffers.pop(0)
-
-    monkeypatch.setattr(inotify, "_read_event_buffer", read)
-    inotify.run()
-    assert callbacks[0].calls == ["event", "overflow", "event", "deleted"]
-    assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all

@@ -198,7 +198,7 @@ def test_answers_that_break_off_are_counted_once(start: Starting) -> None:
 
 def test_without_a_thread_to_be_had_a_connection_is_closed(start: Starting) -> None:
     """Its client is not left waiting, the operator is told, and all is well when there are threads again."""
-    server = start("gunicorn", app="tests.threadless")
+    server = start("gunicorn", app="tests.out_of_threads")
     assert server.request("/healthz")[0] == 200
     assert server.request("/threads/none", "POST")[0] == 204
     for _ in range(3):

@@ -1,11 +1,15 @@
-"""Fixtures: a connection by itself."""
+"""Fixtures: a connection by itself, and a browser with the page in it."""
 
 import socket
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
 from logstream.web.connection import Connection
+
+from ..browser import Browser, LogPage, Opening
+from ..serving import ServerProcess
 
 
 @pytest.fixture
@@ -22,3 +26,29 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
     yield connection, client
     client.close()
     server.close()
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests."""
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """The browser, whose pages ask nobody but their server, and have nothing to complain about."""
+    window.reset()
+    yield window
+    hosts = {address.rpartition(":")[0] for address in window.addresses()}
+    complaints = window.complaints()
+    window.driver.get("about:blank")
+    assert hosts <= {"127.0.0.1"}
+    assert complaints == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: ServerProcess) -> Opening:
+    """Opens the page of a session."""
+    return lambda session: LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{quote(session, safe='')}")

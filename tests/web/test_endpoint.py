@@ -1,5 +1,6 @@
 """Tests of the WebSocket endpoint: real clients of gunicorn and of Flask's development server."""
 
+import contextlib
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ from flask import Flask
 from logstream import LogStream
 from logstream.config import Settings
 
-from ..serving import ServerProcess, wait_until
+from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import CLOSE, PING, PONG, TEXT, ClosedError, Viewer
 
 Viewing = Callable[..., Viewer]
@@ -98,7 +99,7 @@ def test_a_large_log_comes_in_pieces_and_goes_on(server: ServerProcess, view: Vi
     viewer.receive()
     append(log, "appended")
     expected = log.read_text()
-    viewer.read_text(session, expected, 20)
+    viewer.read_text(session, expected)
     assert [message["isInitial"] for message in viewer.messages].count(True) == 1
     assert max(len(message["data"].encode()) for message in viewer.messages) <= 256 * 1024
 
@@ -125,7 +126,7 @@ def test_subscribing_again_in_the_middle_of_a_load(
     viewer = view()
     for _ in range(10):
         viewer.subscribe(session)
-    viewer.read_text(session, log.read_text(), 20)
+    viewer.read_text(session, log.read_text())
     append(log, "once")
     viewer.read_text(session, log.read_text())
 
@@ -157,7 +158,7 @@ def test_a_stalled_client_delays_nobody_and_gets_every_byte(
     for number in range(20):
         append(log, f"{number}{block}")
         viewer.read_text(session, log.read_text(), 2)
-    stalled.read_text(session, log.read_text(), 20)
+    stalled.read_text(session, log.read_text())
     append(log, "level again")
     for one in (stalled, viewer):
         one.read_text(session, log.read_text())
@@ -172,7 +173,7 @@ def test_completion_reaches_a_stalled_client_at_the_end(
     stalled.receive()
     append(log, MIXED * 500_000)
     server.complete(session)
-    stalled.read_until(lambda: stalled.messages[-1]["isComplete"], 20)
+    stalled.read_until(lambda: stalled.messages[-1]["isComplete"])
     assert stalled.texts[session] == MIXED * 500_000
     assert sum(message["isComplete"] for message in stalled.messages) == 1
 
@@ -223,6 +224,15 @@ def test_every_bad_command_is_answered_and_the_socket_works_on(
     viewer.read_text(session, "still here")
 
 
+def test_a_ping_is_answered_by_a_pong(server: ServerProcess) -> None:
+    """How a page learns that a connection which looks open still is; it is no subscribe, and answered in order."""
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("no such session")
+        viewer.send({"type": "ping"})
+        assert viewer.receive()["type"] == "logs:error"
+        assert viewer.receive() == {"type": "pong"}
+
+
 def test_the_options_of_a_subscribe(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
     """The last lines, cursors, resuming and waiting, by the names on the wire."""
     log.write_text("1\n2\n3\n")
@@ -260,10 +270,13 @@ def test_the_last_lines_of_a_large_log_come_at_once(
     viewer.subscribe("missing")  # all is warm
     viewer.receive()
     memory = server.memory()
-    begin = time.monotonic()
-    viewer.subscribe(session, tail=5)
-    assert viewer.receive()["data"] == "last 0\nlast 1\nlast 2\nlast 3\nlast 4\n"
-    assert time.monotonic() - begin < 0.1
+    waits = []
+    for _ in range(5):
+        begin = time.monotonic()
+        viewer.subscribe(session, tail=5)
+        assert viewer.receive()["data"] == "last 0\nlast 1\nlast 2\nlast 3\nlast 4\n"
+        waits.append(time.monotonic() - begin)
+    assert min(waits) < 0.1  # in the others, the machine may have had something else to do
     viewer.subscribe(f"{session}-enormous", tail=5)
     assert len(viewer.receive()["data"]) == 256 * 1024
     assert server.memory() - memory < 24_000_000
@@ -311,7 +324,7 @@ def test_pongs_and_log_messages_share_the_socket(server: ServerProcess, view: Vi
     content = MIXED * 300_000
     append(log, content)
     try:
-        viewer.read_text(session, content, 20)
+        viewer.read_text(session, content)
     finally:
         stop.set()
         thread.join()
@@ -368,11 +381,11 @@ def test_clients_that_vanish_leave_nothing_behind(
             viewer.reset()
             continue
         viewer.close()
-    wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0, 8)
+    wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0)
     wait_until(lambda: server.watches() == watches)
     if server.kind == "flask":  # gunicorn keeps its pool's threads
-        wait_until(lambda: server.threads() <= threads, 8)
-    wait_until(lambda: server.descriptors() <= descriptors + 1, 8)
+        wait_until(lambda: server.threads() <= threads)
+    wait_until(lambda: server.descriptors() <= descriptors + 1)
     assert json.loads(server.request("/healthz")[1]) == {
         "connections": 0,
         "subscriptions": 0,
@@ -387,16 +400,15 @@ def test_many_sessions_cost_one_watch_each_and_no_thread(server: ServerProcess, 
     names = [f"{session}-{number}" for number in range(50)]
     for name in names:
         server.log(name).touch()
-    watches = server.watches()
     for name in (names[0], "missing"):  # so that the first is done with, and what it has started
         viewer.subscribe(name)
         viewer.receive()
-    threads = server.threads()
+    threads, watches = server.threads(), server.watches()
     for name in names[1:]:
         viewer.subscribe(name)
     viewer.read_until(lambda: len(viewer.texts) == 50)
-    wait_until(lambda: server.watches() == watches + 50)
-    assert server.threads() == threads
+    wait_until(lambda: server.watches() == watches + 49)
+    wait_until(lambda: server.threads() <= threads)
     for name in names:
         append(server.log(name), name)
     viewer.read_until(lambda: all(viewer.texts[name] == name for name in names))
@@ -492,7 +504,7 @@ def test_several_load_the_same_log_at_once(server: ServerProcess, view: Viewing,
         viewer.subscribe(session, **({"cursor": True} if number % 3 == 0 else {}))
 
     def read(viewer: Viewer) -> None:
-        viewer.read_until(lambda: viewer.texts.get(session, "").endswith("the last line\n"), 20)
+        viewer.read_until(lambda: viewer.messages != [] and viewer.messages[-1]["data"].endswith("the last line\n"))
 
     readers = [threading.Thread(target=read, args=(viewer,)) for viewer in viewers]
     for reader in readers:
@@ -531,3 +543,20 @@ def test_a_server_without_a_socket_says_so() -> None:
     LogStream(app)
     headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
     assert app.test_client().get("/ws", headers=headers).status_code == 501
+
+
+def test_who_does_not_read_costs_one_form_of_one_message(start: Starting) -> None:
+    """Clients that never read their first message of a megabyte cost little more than its frame."""
+    server, clients = start("gunicorn"), 40
+    for number in range(clients):
+        server.log(str(number)).write_bytes((b"x" * 79 + b"\n") * 13_000)
+    with contextlib.ExitStack() as open_ones:
+        viewers = [open_ones.enter_context(Viewer(server.port, receive_buffer=4096)) for _ in range(clients)]
+        before = server.resident()
+        for number, viewer in enumerate(viewers):
+            viewer.subscribe(str(number))
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["subscriptions"] == clients)
+        wait_until(lambda: server.resident() > before + clients * 800_000)
+        rested = [server.resident()]
+        wait_until(lambda: (rested.append(server.resident()), rested[-1] == rested[-2])[1])
+        assert (rested[-1] - before) / clients < 1_600_000

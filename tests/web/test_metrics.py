@@ -13,7 +13,7 @@ import pytest
 from logstream import create_app
 from logstream.web.metrics import Metrics
 
-from ..serving import ServerProcess, Starting, wait_until
+from ..serving import ServerProcess, Starting, parent_of, wait_until
 from ..viewer import ClosedError, Viewer
 
 
@@ -69,13 +69,13 @@ def test_a_client_that_does_not_read_is_behind(start: Starting) -> None:
             file.write("x" * 20_000_000)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 1)
         assert figure(server, "logstream_start_overs_total") == 0
-        stalled.read_until(lambda: len(stalled.texts["a"]) == 20_000_000, 20)
+        stalled.read_until(lambda: stalled.texts.length("a") == 20_000_000)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 0)
         with server.log("a").open("a") as file:
             file.write("x" * 20_000_000)
         wait_until(lambda: figure(server, "logstream_clients_behind") == 1)
         server.log("a").write_text("anew")
-        stalled.read_text("a", "anew", 20)
+        stalled.read_text("a", "anew")
         assert figure(server, "logstream_start_overs_total") == 1  # though it was behind
     server.stop()
 
@@ -107,8 +107,11 @@ def test_workers_answer_for_each_other(start: Starting, tmp_path: Path) -> None:
             wait_until(lambda: figure(server, "logstream_connections") == 9)
             wait_until(lambda: figure(server, "logstream_messages_sent_total") == 9)
         os.kill(server.pid, signal.SIGKILL)
+        wait_until(lambda: parent_of(server.pid) is None)
         left = sum(not is_closed(viewer) for viewer in viewers)
         wait_until(lambda: figure(server, "logstream_connections") == left)
+        with Viewer(server.port):
+            wait_until(lambda: figure(server, "logstream_connections") == left + 1)
     finally:
         for viewer in viewers:
             viewer.close()

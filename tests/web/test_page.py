@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -71,7 +72,14 @@ def test_sessions_are_listed_newest_first(server: ServerProcess) -> None:
     server.complete("list-old")
     listed = [session for session in json.loads(server.fetch("/sessions").body) if session["name"].startswith("list-")]
     assert [session["name"] for session in listed] == ["list-new", "list-middle", "list-old"]
-    assert listed[0] == {"name": "list-new", "size": 8, "changed": 3000, "complete": False}
+    assert listed[0] == {
+        **{"name": "list-new", "size": 8, "changed": 3000, "complete": False},
+        **{"state": "quiet", "since": 3000},
+    }
+    assert (listed[2]["complete"], listed[2]["state"]) == (True, "complete")
+    assert abs(listed[2]["since"] - time.time()) < 60
+    server.log("list-now").touch()
+    assert json.loads(server.fetch("/sessions").body)[0]["state"] == "live"
 
 
 def test_people_without_the_token_get_a_form(guarded: ServerProcess) -> None:

@@ -8,24 +8,50 @@
 //     complete: () => (title.textContent = "done"),
 //   });
 
+/**
+ * @typedef {"connecting" | "open" | "reconnecting" | "closed"} State how a connection is
+ * @typedef {{ reset?: () => void, text?: (text: string) => void, progress?: (offset: number, size: number) => void,
+ *             complete?: () => void, error?: (sentence: string) => void }} Callbacks
+ * @typedef {{ tail?: number, wait?: boolean, cursor?: string }} Options
+ * @typedef {{ sessionName: string, callbacks: Callbacks, options: Options, cursor: string | null }} Subscription
+ * @typedef {{ type: "logs:data", sessionName: string, data: string, isInitial: boolean, isComplete: boolean,
+ *             cursor: string, size: number }} DataMessage
+ * @typedef {{ type: "logs:error", sessionName: string, error: string }} ErrorMessage
+ */
+
 const FIRST_DELAY = 250; // milliseconds until the first new attempt to connect; each further one waits twice as long,
 const LAST_DELAY = 5000; // up to this
+const SILENCE = 20_000; // milliseconds without a message until the server is asked whether it is there
+const ANSWER = 5000; // milliseconds that it has to answer
+const HANDSHAKE = 15_000; // milliseconds that it has to take a connection
+const LATE = 1000; // milliseconds that a timer may be late; if more, nobody could hear an answer meanwhile
 
-/** One connection to a server, which is opened with the first subscription and again whenever it is lost. */
+const WAKING = ["online", "pageshow"]; // events of a window after which a connection may be dead
+
+/**
+ * One connection to a server, which is opened with the first subscription and again whenever it is lost, also where nobody
+ * says so: a server that is silent is asked whether it is there.
+ */
 export class LogStream {
   #url;
   #WebSocket;
+  /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {Map<string, Subscription>} */
   #subscriptions = new Map(); // by session name
   #delay = 0;
-  #timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer = undefined;
+  /** The timer for a look whether the connection is alive. @type {ReturnType<typeof setTimeout> | undefined} */
+  #watch = undefined;
+  #asked = false; // whether it is, and no answer has come yet
   #onState;
+  /** @type {State} */
   #state = "closed";
 
   /**
    * @param {string | URL} url the WebSocket endpoint, relative to the page or not, with `?token=…` where one is needed
-   * @param {{ state?: (state: "connecting" | "open" | "reconnecting" | "closed") => void,
-   *           WebSocket?: typeof WebSocket }} options `state` is called with each change
+   * @param {{ state?: (state: State) => void, WebSocket?: typeof WebSocket }} options `state` is called with each change
    */
   constructor(url, options = {}) {
     this.#url = new URL(url, globalThis.location?.href);
@@ -49,16 +75,16 @@ export class LogStream {
    * - `error(sentence)`: the server cannot serve this session. The subscription is over.
    *
    * @param {string} sessionName
-   * @param {{ reset?: () => void, text?: (text: string) => void, progress?: (offset: number, size: number) => void,
-   *           complete?: () => void, error?: (sentence: string) => void }} callbacks
-   * @param {{ tail?: number, wait?: boolean, cursor?: string }} options begin with so many last lines, wait for
+   * @param {Callbacks} callbacks
+   * @param {Options} options begin with so many last lines, wait for
    *   a log that is not there yet, go on after the `cursor` of an earlier subscription
    * @returns {{ readonly cursor: string | null, unsubscribe: () => void }}
    */
   subscribe(sessionName, callbacks, options = {}) {
+    /** @type {Subscription} */
     const subscription = { sessionName, callbacks, options, cursor: options.cursor ?? null };
     this.#subscriptions.set(sessionName, subscription);
-    if (this.#socket === null && this.#timer === null) this.#connect();
+    if (this.#socket === null && this.#timer === undefined) this.#connect();
     else if (this.#state === "open") this.#ask(subscription);
     return {
       get cursor() {
@@ -76,36 +102,91 @@ export class LogStream {
   close() {
     this.#subscriptions.clear();
     clearTimeout(this.#timer);
-    this.#timer = null;
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close();
+    this.#timer = undefined;
+    this.#letGo();
+    for (const kind of WAKING) globalThis.removeEventListener?.(kind, this.#wake);
+    globalThis.document?.removeEventListener("visibilitychange", this.#wake);
     this.#setState("closed");
   }
 
   #connect() {
-    this.#timer = null;
+    this.#timer = undefined;
+    if (this.#state === "closed") {
+      for (const kind of WAKING) globalThis.addEventListener?.(kind, this.#wake);
+      globalThis.document?.addEventListener("visibilitychange", this.#wake);
+    }
     this.#setState(this.#state === "closed" ? "connecting" : "reconnecting");
     const socket = new this.#WebSocket(this.#url);
     this.#socket = socket;
+    this.#watch = setTimeout(() => this.#reconnect(), HANDSHAKE);
     socket.onopen = () => {
       if (socket !== this.#socket) return;
+      this.#heard();
       this.#setState("open");
       for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
     };
     socket.onmessage = (event) => {
-      if (socket === this.#socket) this.#receive(JSON.parse(event.data));
+      if (socket !== this.#socket) return;
+      this.#heard();
+      this.#receive(JSON.parse(event.data));
     };
     socket.onclose = () => {
       if (socket !== this.#socket) return;
-      this.#socket = null;
+      this.#letGo();
       this.#setState("reconnecting");
       this.#delay = Math.min(LAST_DELAY, Math.max(FIRST_DELAY, 2 * this.#delay));
       this.#timer = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2)); // not all at once
     };
   }
 
+  /** There is a connection no more. */
+  #letGo() {
+    clearTimeout(this.#watch);
+    this.#asked = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  /** Connect anew: the connection that there is may look open, and is dead. */
+  #reconnect() {
+    this.#letGo();
+    this.#connect();
+  }
+
+  /** The connection is alive: look again when nothing has come for a while. */
+  #heard() {
+    this.#asked = false;
+    clearTimeout(this.#watch);
+    this.#watch = setTimeout(() => this.#ping(), SILENCE);
+  }
+
+  /** Ask whether the connection is alive. Whatever comes is an answer, an error too, as of a server that knows no pings. */
+  #ping() {
+    clearTimeout(this.#watch);
+    this.#asked = true;
+    this.#send({ type: "ping" });
+    const asked = performance.now();
+    this.#watch = setTimeout(() => {
+      if (performance.now() - asked > ANSWER + LATE) this.#ping();
+      else this.#reconnect();
+    }, ANSWER);
+  }
+
+  /** The page is back, or the network is: much may have happened that nobody was told of. */
+  #wake = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#connect();
+    } else if (this.#state === "open" && !this.#asked) {
+      this.#ping();
+    }
+  };
+
+  /** @param {Subscription} subscription */
   #ask({ sessionName, options, cursor }) {
+    /** @type {Record<string, unknown>} */
     const command = { type: "subscribe:logs", sessionName, cursor: cursor ?? true };
     if (cursor === null && options.tail !== undefined) command.tail = options.tail;
     // A log that was there may be gone for a moment, while it is rotated.
@@ -113,10 +194,12 @@ export class LogStream {
     this.#send(command);
   }
 
+  /** @param {Record<string, unknown>} command */
   #send(command) {
-    this.#socket.send(JSON.stringify(command));
+    this.#socket?.send(JSON.stringify(command));
   }
 
+  /** @param {DataMessage | ErrorMessage} message */
   #receive(message) {
     const subscription = this.#subscriptions.get(message.sessionName);
     if (subscription === undefined) return;
@@ -137,6 +220,7 @@ export class LogStream {
     if (message.isComplete) callbacks.complete?.();
   }
 
+  /** @param {State} state */
   #setState(state) {
     if (state === this.#state) return;
     this.#state = state;

@@ -1,5 +1,6 @@
 // The page of one session: its log, live.
 
+import { element } from "./elements.js";
 import { bytes } from "./format.js";
 import { LogStream } from "./logstream.js";
 import { LogView, MAX_LINES } from "./view.js";
@@ -9,23 +10,30 @@ const RECHECK = 3000; // milliseconds between looks whether the reader is still 
 const LARGE = 1_000_000; // bytes to load that a progress bar is shown for
 const LAG = 65_536; // bytes on their way that do not count as behind
 
-const log = document.querySelector("#log");
-const state = document.querySelector("#state");
-const size = document.querySelector("#size");
-const end = document.querySelector("#end");
-const loading = document.querySelector("#loading");
-const bar = loading.querySelector("progress");
-const share = loading.querySelector("span");
-const missing = document.querySelector("#missing");
-const { endpoint, session } = log.dataset;
+const log = element("#log", HTMLElement);
+const state = element("#state", HTMLElement);
+const size = element("#size", HTMLElement);
+const end = element("#end", HTMLElement);
+const loading = element("#loading", HTMLElement);
+const bar = element("progress", HTMLProgressElement, loading);
+const share = element("span", HTMLElement, loading);
+const missing = element("#missing", HTMLElement);
+const missingParts = element("span", HTMLElement, missing);
+const { endpoint = "", session = "" } = log.dataset;
 
 let offset = 0; // bytes that have come
+/** @type {number | null} */
 let total = null; // bytes there are; null before the first answer
 let skipped = 0; // bytes before the first one that was sent
 let complete = false;
+/** How much had been written when the end came; null as long as it has not. @type {number | null} */
+let written = null;
+/** @type {string | null} */
 let refusal = null;
+/** @type {ReturnType<LogStream["subscribe"]> | null} */
 let subscription = null;
-let checking = 0; // the timer for the next look whether we may still connect
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let checking = undefined; // the timer for the next look whether we may still connect
 let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
@@ -37,6 +45,7 @@ end.addEventListener("click", () => {
   view.follow();
   log.focus();
 });
+document.addEventListener("visibilitychange", update);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "End" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -53,6 +62,7 @@ function follow() {
       reset() {
         begins = true;
         first = 0;
+        written = null;
         view.reset();
       },
       text(text) {
@@ -64,10 +74,12 @@ function follow() {
         begins = complete = false;
         refusal = null;
         [offset, total] = [now, size];
+        written = size - now > LAG ? null : (written ?? view.written);
         update();
       },
       complete() {
         complete = true;
+        written = view.written;
         update();
         setTimeout(follow, ANEW);
       },
@@ -81,6 +93,7 @@ function follow() {
   );
 }
 
+/** @param {import("./logstream.js").State} state */
 function connectionChanged(state) {
   update();
   if (state === "reconnecting") checkAccess();
@@ -99,12 +112,14 @@ async function checkAccess() {
   checking = setTimeout(checkAccess, RECHECK);
 }
 
+/** How it is: a name, and what is said of it. */
 function currentState() {
   if (refusal !== null) return ["error", refusal];
-  if (complete) return ["complete", "complete"];
+  const seen = written !== null && (view.shown >= written || document.hidden);
+  if (complete) return seen ? ["complete", "complete"] : ["behind", "behind"];
   if (client.state !== "open") return [client.state, client.state];
   if (total === null) return ["waiting", "waiting for the log"];
-  return total - offset > LAG ? ["behind", "behind"] : ["live", "live"];
+  return seen ? ["live", "live"] : ["behind", "behind"];
 }
 
 /** Show how things are, once whatever is happening has happened. */
@@ -132,10 +147,11 @@ function show() {
 }
 
 function showView() {
+  update();
   end.hidden = view.following;
   const parts = [];
   if (skipped > 0) parts.push(`about ${bytes(skipped)} at the beginning`);
   if (view.dropped > 0) parts.push(`${view.dropped.toLocaleString("en")} lines`);
   missing.hidden = parts.length === 0;
-  missing.querySelector("span").textContent = parts.join(", then ");
+  missingParts.textContent = parts.join(", then ");
 }

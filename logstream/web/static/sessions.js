@@ -1,17 +1,22 @@
 // The page of all sessions: a table that keeps itself current.
 
+import { element } from "./elements.js";
 import { age, bytes } from "./format.js";
 
 const INTERVAL = 2000; // milliseconds between looks
 
-const table = document.querySelector("table");
+/** @typedef {{ name: string, size: number, changed: number, complete: boolean }} Session */
+
+const table = element("table", HTMLTableElement);
 const body = table.tBodies[0];
-const state = document.querySelector("#state");
-const empty = document.querySelector("#empty");
-const { sessions: address } = table.dataset;
+const state = element("#state", HTMLElement);
+const empty = element("#empty", HTMLElement);
+const { sessions: address = "" } = table.dataset;
+/** @type {Map<string, HTMLTableRowElement>} */
 const rows = new Map(); // by session name
 
-let timer = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer = undefined;
 document.addEventListener("visibilitychange", refresh);
 refresh();
 
@@ -35,10 +40,12 @@ async function refresh() {
   timer = setTimeout(refresh, INTERVAL);
 }
 
+/** @param {string} name */
 function setState(name) {
   if (state.dataset.state !== name) state.dataset.state = state.textContent = name;
 }
 
+/** @param {Session[]} sessions */
 function show(sessions) {
   const focused = document.activeElement;
   const names = new Set(sessions.map((session) => session.name));
@@ -52,11 +59,14 @@ function show(sessions) {
     update(row, session);
     if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
   });
-  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true }); // it was moved
+  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) {
+    focused.focus({ preventScroll: true }); // it was moved
+  }
   table.hidden = sessions.length === 0;
   empty.hidden = sessions.length > 0;
 }
 
+/** @param {string} name */
 function add(name) {
   const row = document.createElement("tr");
   const title = document.createElement("th");
@@ -71,15 +81,17 @@ function add(name) {
   return row;
 }
 
+/** @param {string} name of the column */
 function cell(name) {
   const made = document.createElement("td");
   made.className = name;
   return made;
 }
 
+/** @param {HTMLTableRowElement} row @param {Session} session */
 function update(row, session) {
   const [, size, changed, state] = row.cells;
-  const time = changed.firstChild;
+  const time = element("time", HTMLTimeElement, changed);
   const date = new Date(1000 * session.changed);
   setText(size, bytes(session.size));
   setText(time, age(session.changed));
@@ -89,6 +101,7 @@ function update(row, session) {
   setText(state, state.dataset.state);
 }
 
+/** @param {Element} element @param {string} text */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -1,337 +1,708 @@
-// Terminal output as lines of styled text: what a log looks like after the escape sequences in it.
+// A terminal: output goes in, and what it would show comes out, as lines of styled text.
 //
-// Colours and attributes (SGR), carriage return, backspace and what programs use to redraw a line are carried out.
-// All other sequences are dropped. Nothing here knows of a page.
+// Nothing here knows of a page. The parts: `parser.js` cuts output into text and sequences, `screen.js` and `row.js` are
+// the screen, `history.js` is what has scrolled off it, `styles.js` is how text looks, and `characters.js` knows how wide
+// it is.
+
+import { INVISIBLE, OTHER, joinedKind, joinedWidth, joins, kindOf, simpleEnd, widthOf } from "./characters.js";
+import { CHARSETS } from "./charsets.js";
+import { History } from "./history.js";
+import { Parser } from "./parser.js";
+import { Screen } from "./screen.js";
+import { Pens } from "./styles.js";
 
 /**
- * How a run of text looks. A colour is an index from 0 to 15 or "#rrggbb"; what is absent is as usual.
- *
- * @typedef {{ fg?: number | string, bg?: number | string, bold?: true, dim?: true, italic?: true, underline?: true,
- *             inverse?: true, hidden?: true, strike?: true }} Style
- * @typedef {{ text: string, style: Style | null }} Run
- * @typedef {string | Run[]} Line text without a style, or runs; with its newline, which a line that is cut has not
+ * @typedef {import("./styles.js").Style} Style
+ * @typedef {import("./styles.js").Run} Run
+ * @typedef {import("./styles.js").Pen} Pen
+ * @typedef {import("./parser.js").Parameters} Parameters
+ * @typedef {((text: string) => string) | null} Charset
+ * @typedef {{ x: number, row: number, pen: Pen, charset: Charset }} Saved a cursor; `row` counts from the first row ever
+ * @typedef {{ key: number, changed: boolean, runs: () => Run[] }} ScreenLine a line on the screen, which may have wrapped:
+ *   `key` tells it from others for as long as it is there, and `changed` whether it is not what it was at the last look
  */
 
-const MAX_LINE = 10_000; // characters; a longer line is cut, so that redrawing it stays cheap
-const MAX_SEQUENCE = 1_000; // characters of a sequence that are awaited
+const MIN_SHARE = 4; // what is kept alive for lines that are taken at once is at most so many times as long as they are
+const MAX_CLUSTER = 32; // UTF-16 units of a character with all that joins it
 
-// All but text and tab.
-const CONTROL = /[\x00-\x08\x0a-\x1f\x7f-\x9f]/g;
-// Control sequences: parameters, intermediate characters, and a final one that says what to do.
-const CSI = /(?:\x1b\[|\x9b)([0-?]*)([ -/]*)([@-~])/y;
-const CSI_BEGUN = /(?:\x1b\[|\x9b)[0-?]*[ -/]*/y;
-// Sequences that carry text for the terminal itself, such as a window's title.
-const STRING = /\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]/y;
-const STRING_END = /[\x07\x9c\x18\x1a\n]|\x1b(?:\\|(?=[^]))/g;
-const ESCAPE = /\x1b[ -/]*[0-~]/y;
-const ESCAPE_BEGUN = /\x1b[ -/]*/y;
-
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
-const ZERO_WIDTH = /[\p{M}\u200b-\u200f\ufe00-\ufe0f]/u;
-
-/** A terminal without a screen: text goes in, lines come out. */
+/** A terminal with a screen and a history. */
 export class Terminal {
-  #onLine;
-  #held = ""; // a sequence that is not whole yet
-  #inString = false;
+  /** What has scrolled off the screen. @type {History} */
+  history;
+  /** Whether a program has said that what it draws is not whole yet (synchronized output). */
+  drawing = false;
+  /** Called when that is whole. */
+  onDrawn = () => {};
+  #convertEol;
+  #tabs;
+  #parser;
+  #pens = new Pens();
+  #pen = this.#pens.plain;
+  /** @type {Style | null} */
   #style = null;
-  #line = new OpenLine();
+  #normal;
+  /** @type {Screen | null} */
+  #alternate = null;
+  #screen;
+  /** @type {WeakMap<Screen, Saved>} */
+  #saved = new WeakMap();
+  #newline = false;
+  #wraps = true;
+  #wrapsBack = false;
+  #inserts = false;
+  /** @type {Charset[]} */
+  #charsets = [null, null, null, null];
+  #charsetIndex = 0;
+  /** @type {Charset} */
+  #charset = null;
+  // The character that was written last, as long as nothing else has happened: the next one may join it.
+  #lastKind = OTHER;
+  #lastWidth = 0;
+  /** Where lines begin that are taken at once. @type {number[]} */
+  #begins = [];
+  /** Up to where in what is written lines are too few to be taken at once. */
+  #triedTo = 0;
+  /** The rows of each line at the last look, by its key. @type {Map<number, number>} */
+  #seen = new Map();
 
-  /** @param {(line: Line) => void} onLine called with each line that is finished */
-  constructor(onLine) {
-    this.#onLine = onLine;
+  /**
+   * @param {{ columns?: number, rows?: number, convertEol?: boolean }} options `convertEol`: a line feed begins a line, as
+   *   in a log that was not recorded from a terminal, and tabs stay tabs in runs
+   */
+  constructor({ columns = 80, rows = 24, convertEol = false } = {}) {
+    this.#convertEol = this.#newline = this.#tabs = convertEol;
+    this.history = new History(convertEol);
+    this.#normal = this.#screen = new Screen(Math.max(2, columns), Math.max(1, rows), this.history);
+    this.#parser = new Parser(this);
   }
 
-  /** The runs of the line that is not finished yet. @returns {Run[]} */
-  get current() {
-    return this.#line.runs();
+  /** Whether a line feed begins a line. */
+  get convertEol() {
+    return this.#convertEol;
+  }
+
+  set convertEol(converts) {
+    this.#convertEol = this.#newline = this.#tabs = this.history.tabs = converts;
+  }
+
+  get columns() {
+    return this.#screen.columns;
+  }
+
+  get rows() {
+    return this.#screen.rows.length;
+  }
+
+  /** The screen that is shown. */
+  get screen() {
+    return this.#screen;
+  }
+
+  /** Whether a program shows the alternate screen, over the other one. */
+  get isAlternate() {
+    return this.#alternate !== null;
   }
 
   /** Take some more output, cut anywhere. @param {string} text */
   write(text) {
-    const data = this.#held === "" ? text : this.#held + text;
-    this.#held = "";
-    let at = this.#inString ? this.#skipString(data, 0) : 0;
-    while (at < data.length) {
-      CONTROL.lastIndex = at;
-      const end = CONTROL.exec(data)?.index ?? data.length;
-      if (data[end] === "\n" && this.#style === null && this.#line.untouched && end - at < MAX_LINE) {
-        this.#onLine(data.slice(at, end + 1));
-        at = end + 1;
-        continue;
-      }
-      if (end > at) this.#append(data, at, end);
-      at = end < data.length ? this.#control(data, end) : end;
-    }
+    this.#triedTo = 0;
+    this.#parser.write(text);
   }
 
-  #append(data, from, to) {
-    while (from < to) {
-      if (this.#line.length >= MAX_LINE) this.#finish("");
-      let cut = Math.min(to, from + MAX_LINE - this.#line.length);
-      if (cut < to && (data.charCodeAt(cut) & 0xfc00) === 0xdc00) cut += 1; // not within a character
-      this.#line.append(data.slice(from, cut), this.#style);
-      from = cut;
-    }
+  /**
+   * Take another size. Nothing is wrapped anew: rows keep what they have, beyond the last column too, lines in the history
+   * have no width, and programs draw their screen again. Rows that have no place any more scroll off.
+   *
+   * @param {number} columns
+   * @param {number} rows
+   */
+  resize(columns, rows) {
+    for (const screen of [this.#normal, this.#alternate]) screen?.resize(Math.max(2, columns), Math.max(1, rows));
   }
 
-  #finish(ending) {
-    const runs = this.#line.runs();
-    if (ending !== "") {
+  /**
+   * Every line as text, history and screen, without blanks at its end; not the alternate screen, but what lies under it.
+   * Blank lines at the end are left out.
+   *
+   * @returns {string[]}
+   */
+  lines() {
+    const screen = this.#groups(this.#normal).map(({ open, rows }) => this.#runs(rows, open));
+    const text = this.history.text() + screen.map((runs) => `${runs.map((run) => run.text).join("")}\n`).join("");
+    const lines = expanded(text)
+      .split("\n")
+      .map((line) => line.replace(/ +$/, ""));
+    while (lines.length > 0 && lines[lines.length - 1] === "") lines.pop();
+    return lines;
+  }
+
+  /**
+   * The lines of the screen that is shown, down to the cursor or to the last one that something is in. The first one begins
+   * with what has scrolled off of it. What is not changed at the next look is what has been looked at here.
+   *
+   * @returns {ScreenLine[]}
+   */
+  look() {
+    /** @type {Map<number, number>} */
+    const seen = new Map();
+    const found = this.#groups(this.#screen).map(({ open, rows }) => {
+      const key = rows[0].id;
+      const count = rows.length + (open ? 1 : 0);
+      const changed = this.#seen.get(key) !== count || rows.some((row) => row.changed);
+      seen.set(key, count);
+      return { key, changed, runs: () => this.#runs(rows, open) };
+    });
+    for (const row of this.#screen.rows) row.changed = false;
+    this.#seen = seen;
+    return found;
+  }
+
+  /** @param {Screen} screen */
+  #groups(screen) {
+    /** @type {{ open: boolean, rows: import("./row.js").Row[] }[]} */
+    const groups = [];
+    if (screen === this.#normal && !screen.rows[0].wrapped) this.history.close();
+    const used = screen.used(true);
+    for (let y = 0; y < used; y += 1) {
+      const row = screen.rows[y];
+      if (y > 0 && row.wrapped) groups[groups.length - 1].rows.push(row);
+      else groups.push({ open: y === 0 && screen === this.#normal && this.history.open.length > 0, rows: [row] });
+    }
+    return groups;
+  }
+
+  /** @param {import("./row.js").Row[]} rows @param {boolean} open whether they go on with what has scrolled off */
+  #runs(rows, open) {
+    /** @type {Run[]} */
+    const runs = open ? this.history.open.map((run) => ({ ...run })) : [];
+    const add = (/** @type {string} */ text, /** @type {Style | null} */ style) => {
       const last = runs.at(-1);
-      if (last?.style === null) last.text += ending;
-      else runs.push({ text: ending, style: null });
-    }
-    this.#line = new OpenLine();
-    this.#onLine(runs.length === 1 && runs[0].style === null ? runs[0].text : runs);
-  }
-
-  /** Carry out the control character or sequence at a place; where to go on. */
-  #control(data, at) {
-    switch (data[at]) {
-      case "\n":
-      case "\v":
-      case "\f":
-        this.#finish("\n");
-        return at + 1;
-      case "\r":
-        this.#line.moveTo(0);
-        return at + 1;
-      case "\b":
-        this.#line.moveBy(-1);
-        return at + 1;
-      case "\x1b":
-      case "\x90":
-      case "\x98":
-      case "\x9b":
-      case "\x9d":
-      case "\x9e":
-      case "\x9f":
-        return this.#sequence(data, at);
-      default:
-        return at + 1;
-    }
-  }
-
-  #sequence(data, at) {
-    const csi = matchAt(CSI, data, at);
-    if (csi !== null) {
-      if (csi[2] === "") this.#carryOut(csi[3], csi[1]);
-      return CSI.lastIndex;
-    }
-    if (matchAt(STRING, data, at) !== null) return this.#skipString(data, STRING.lastIndex);
-    let begun = matchAt(CSI_BEGUN, data, at);
-    if (begun === null) {
-      if (matchAt(ESCAPE, data, at) !== null) return ESCAPE.lastIndex;
-      begun = matchAt(ESCAPE_BEGUN, data, at);
-    }
-    const end = at + begun[0].length; // here it breaks off, or the rest is still to come
-    if (end === data.length && begun[0].length < MAX_SEQUENCE) this.#held = begun[0];
-    return end;
-  }
-
-  /** Go past a string's end, which may not be here yet. A newline ends one too, or a stray beginning would take all. */
-  #skipString(data, at) {
-    STRING_END.lastIndex = at;
-    const end = STRING_END.exec(data);
-    this.#inString = end === null;
-    if (end !== null) return end[0] === "\n" || end[0] === "\x1b" ? end.index : STRING_END.lastIndex;
-    if (data.length > at && data.endsWith("\x1b")) this.#held = "\x1b"; // the end may have begun
-    return data.length;
-  }
-
-  #carryOut(final, parameters) {
-    if (/^[<-?]/.test(parameters)) return; // private to some terminal
-    const count = parseInt(parameters, 10) || 0;
-    switch (final) {
-      case "m":
-        this.#style = restyle(this.#style, parameters);
-        break;
-      case "K":
-        this.#line.erase(count);
-        break;
-      case "C":
-        this.#line.moveBy(Math.max(1, count));
-        break;
-      case "D":
-        this.#line.moveBy(-Math.max(1, count));
-        break;
-      case "G":
-        this.#line.moveTo(Math.max(1, count) - 1);
-        break;
-    }
-  }
-}
-
-/** The line that output goes to: runs as long as text is only added, cells once something in it is written over. */
-class OpenLine {
-  #runs = [];
-  #cells = null; // { text, style } for each column; the second one of a wide character has no text
-  #column = null; // where output goes, if that is not the end
-  length = 0; // characters, or columns
-
-  get untouched() {
-    return this.length === 0 && this.#column === null;
-  }
-
-  runs() {
-    if (this.#cells === null) return this.#runs.map((run) => ({ ...run }));
-    const runs = [];
-    for (const { text, style } of this.#cells) {
-      if (runs.length > 0 && runs.at(-1).style === style) runs.at(-1).text += text;
+      if (last !== undefined && last.style === style) last.text += text;
       else runs.push({ text, style });
-    }
+    };
+    const tabs = this.#tabs && rows.length === 1 && !open; // where a line has wrapped they have another width
+    for (const [index, row] of rows.entries()) row.runs(add, index < rows.length - 1 ? this.columns : 0, tabs);
     return runs;
   }
 
-  append(text, style) {
-    if (this.#column !== null) {
-      this.#overwrite(text, style);
+  // What the parser finds
+
+  /** @param {string} data @param {number} from @param {number} to */
+  print(data, from, to) {
+    if (this.#charset !== null || this.#inserts || this.#lastKind !== OTHER) {
+      this.#printSlowly(data, from, to);
       return;
     }
-    const last = this.#runs.at(-1);
-    if (last !== undefined && last.style === style) last.text += text;
-    else this.#runs.push({ text, style });
-    this.length += text.length;
-  }
-
-  moveTo(column) {
-    if (this.length > 0 || this.#column !== null || column > 0) this.#column = Math.min(column, MAX_LINE);
-  }
-
-  moveBy(columns) {
-    this.#toCells();
-    this.moveTo(Math.max(0, this.#column + columns));
-  }
-
-  /** Erase from the cursor on (0), up to it (1), or all (2). */
-  erase(what) {
-    if (what === 0 && this.#column === null) return; // nothing is there
-    this.#toCells();
-    if (what === 1) {
-      const end = Math.min(this.#column + 1, this.#cells.length);
-      for (let column = 0; column < end; column += 1) this.#put(column, " ", null);
-    } else {
-      this.#cells.length = what === 2 ? 0 : Math.min(this.#cells.length, this.#column);
+    const screen = this.#screen;
+    const { columns } = screen;
+    const row = screen.rows[screen.y];
+    const end = screen.x + to - from;
+    if (row.cells === null && row.width === screen.x && end <= columns) {
+      row.add(data.slice(from, to), this.#style);
+      row.width = screen.x = end;
+      this.#lastWidth = 1;
+      return;
     }
-    this.length = this.#cells.length;
+    while (from < to) {
+      let room = columns - screen.x;
+      if (room <= 0) {
+        if (this.#wraps) screen.wrap(this.#pen.erased);
+        else screen.x = columns - 1;
+        room = columns - screen.x;
+      }
+      if (to - from <= room) {
+        screen.rows[screen.y].write(screen.x, data.slice(from, to), this.#style);
+        screen.x += to - from;
+        break;
+      }
+      if (!this.#wraps) {
+        // All that has no place is written into the last column.
+        screen.rows[screen.y].write(screen.x, data.slice(from, from + room - 1) + data[to - 1], this.#style);
+        screen.x = columns;
+        break;
+      }
+      screen.rows[screen.y].write(screen.x, data.slice(from, from + room), this.#style);
+      screen.x = columns;
+      from += room;
+    }
+    this.#lastWidth = 1;
   }
 
-  #toCells() {
-    if (this.#cells !== null) return;
-    const runs = this.#runs;
-    const column = this.#column;
-    this.#cells = [];
-    this.#column = 0;
-    for (const { text, style } of runs) this.#overwrite(text, style);
-    this.#column = column ?? this.#cells.length;
+  /**
+   * Plain lines at the bottom of the screen, many of them at once: most of them need not be written to it.
+   *
+   * @param {string} data
+   * @param {number} from where the first one begins
+   * @param {number} end where it ends: there is a carriage return
+   */
+  printLines(data, from, end) {
+    const screen = this.#screen;
+    const { rows, columns } = screen;
+    const bottom = rows.length - 1;
+    if (from < this.#triedTo || screen.x !== 0 || screen.y !== bottom || this.#style !== null || this.#alternate !== null) return from;
+    if (screen.top !== 0 || screen.bottom !== bottom || screen.row.width > 0 || screen.row.cells !== null) return from;
+    if (this.#charset !== null || this.#inserts || screen.row.wrapped) return from;
+    const begins = this.#begins;
+    let count = 0;
+    let at = from;
+    while (end - at <= columns && data.charCodeAt(end) === 0x0d && data.charCodeAt(end + 1) === 0x0a) {
+      begins[count] = at;
+      count += 1;
+      at = end + 2;
+      end = simpleEnd(data, at);
+    }
+    if (count <= bottom || (at - from) * MIN_SHARE < data.length) {
+      this.#triedTo = at;
+      return from;
+    }
+    begins[count] = at;
+    for (let y = 0; y < bottom; y += 1) this.history.push(rows[y], rows[y + 1].wrapped, columns);
+    const gone = count - bottom;
+    this.history.pushLines(data, begins, gone);
+    for (let y = 0; y < bottom; y += 1) {
+      rows[y].renew(columns, null);
+      if (begins[gone + y + 1] - 2 > begins[gone + y]) {
+        rows[y].append(0, data.slice(begins[gone + y], begins[gone + y + 1] - 2), null);
+      }
+    }
+    rows[bottom].renew(columns, null);
+    screen.scrolled += count;
+    this.#endCharacter();
+    return at;
   }
 
-  #overwrite(text, style) {
-    this.#toCells();
-    for (const character of text) {
-      if (character === "\t") {
-        this.#column += 8 - (this.#column % 8);
-      } else if (ZERO_WIDTH.test(character)) {
-        this.#combine(character);
-      } else {
-        this.#put(this.#column, character, style);
-        this.#column += 1;
-        if (WIDE.test(character)) {
-          this.#put(this.#column, " ", style);
-          this.#cells[this.#column].text = "";
-          this.#column += 1;
+  /** @param {string} data @param {number} from @param {number} to */
+  #printSlowly(data, from, to) {
+    const text = data.slice(from, to);
+    for (const character of this.#charset === null ? text : this.#charset(text)) {
+      this.printCharacter(/** @type {number} */ (character.codePointAt(0)));
+    }
+  }
+
+  /** @param {number} code */
+  printCharacter(code) {
+    const screen = this.#screen;
+    const { columns } = screen;
+    const style = this.#style;
+    const kind = kindOf(code);
+    const text = String.fromCodePoint(code);
+    if (kind === INVISIBLE) {
+      if (screen.x > 0) screen.row.join(screen.x - 1, text, MAX_CLUSTER);
+      return;
+    }
+    const joined = this.#lastWidth > 0 && joins(this.#lastKind, kind);
+    const before = joined ? this.#lastWidth : 0;
+    const width = joined ? joinedWidth(before, code) : widthOf(code);
+    if (this.#lastWidth === 0 && screen.x > 0 && joins(OTHER, kind)) {
+      screen.row.join(screen.x - 1, text, MAX_CLUSTER); // an accent after a sequence
+      return;
+    }
+    this.#lastKind = joined ? joinedKind(kind) : kind;
+    this.#lastWidth = width;
+    if (!joined) screen.row.separate(screen.x, style);
+    if (screen.x + width - before > columns) {
+      if (this.#wraps) {
+        const from = screen.x - before;
+        const moved = before > 0 ? screen.characterEndingAt(screen.x - 1) : "";
+        if (from < columns) screen.row.pad(from, columns, style);
+        screen.wrap(this.#pen.erased);
+        if (before > 0) {
+          screen.row.writeCharacter(0, moved, before, style);
+          screen.x = before;
         }
+      } else {
+        screen.x = columns - 1;
+        if (width === 2) return;
       }
     }
-    this.length = this.#cells.length;
-  }
-
-  #put(column, text, style) {
-    const cells = this.#cells;
-    while (cells.length < column) cells.push({ text: " ", style: null });
-    // Half of a wide character does not stay.
-    if (cells[column]?.text === "" && column > 0) cells[column - 1].text = " ";
-    if (cells[column + 1]?.text === "") cells[column + 1].text = " ";
-    cells[column] = { text, style };
-  }
-
-  #combine(character) {
-    let column = Math.min(this.#column, this.#cells.length) - 1;
-    if (column > 0 && this.#cells[column].text === "") column -= 1;
-    if (column >= 0 && this.#cells[column].text.length < 32) this.#cells[column].text += character;
-  }
-}
-
-function matchAt(expression, data, at) {
-  expression.lastIndex = at;
-  return expression.exec(data);
-}
-
-/** A style after the codes of one SGR sequence; null for the usual one. */
-function restyle(style, parameters) {
-  const next = { ...style };
-  const codes = parameters.split(";");
-  for (let at = 0; at < codes.length; at += 1) {
-    const [code, ...rest] = codes[at].split(":").map(Number);
-    if (code === 38 || code === 48 || code === 58) {
-      let values = rest;
-      if (rest.length === 0) {
-        const count = { 5: 2, 2: 4 }[Number(codes[at + 1])] ?? codes.length;
-        values = codes.slice(at + 1, at + 1 + count).map(Number);
-        at += count;
-      } else if (rest.length > 4) {
-        values = [rest[0], ...rest.slice(2)]; // the colour space is not of interest
+    const { row } = screen;
+    if (joined && screen.x > 0) {
+      row.join(screen.x - 1, text, MAX_CLUSTER);
+      if (width > before) {
+        row.widen(screen.x - 1, style);
+        screen.x += 1;
       }
-      const color = colorOf(values);
-      if (code !== 58 && color !== undefined) next[code === 38 ? "fg" : "bg"] = color;
-    } else if (code === 4 && rest[0] === 0) {
-      delete next.underline;
-    } else if (code === 0) {
-      for (const key of Object.keys(next)) delete next[key];
-    } else if (code in ATTRIBUTES) {
-      for (const key of ATTRIBUTES[code].off ?? []) delete next[key];
-      if (ATTRIBUTES[code].on) next[ATTRIBUTES[code].on] = true;
-    } else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) {
-      next.fg = code >= 90 ? code - 82 : code - 30;
-    } else if ((code >= 40 && code <= 47) || (code >= 100 && code <= 107)) {
-      next.bg = code >= 100 ? code - 92 : code - 40;
+      return;
+    }
+    if (this.#inserts) row.insert(screen.x, width, columns, style);
+    row.writeCharacter(screen.x, text, width, style);
+    screen.x += width;
+  }
+
+  /** @param {number} code */
+  control(code) {
+    this.#endCharacter();
+    switch (code) {
+      case 0x08:
+        this.#screen.back(this.#wrapsBack);
+        break;
+      case 0x09:
+        this.#tab();
+        break;
+      case 0x0a:
+      case 0x0b:
+      case 0x0c:
+        if (this.#newline) this.#screen.x = 0;
+        this.#screen.lineFeed(this.#pen.erased);
+        break;
+      case 0x0d:
+        this.#screen.x = 0;
+        break;
+      case 0x0e:
+        this.#useCharset(1);
+        break;
+      case 0x0f:
+        this.#useCharset(0);
+        break;
     }
   }
-  return Object.keys(next).length === 0 ? null : next;
+
+  #tab() {
+    const screen = this.#screen;
+    const { row, x } = screen;
+    if (this.#tabs && row.cells === null && row.width === x && !screen.ownStops && x < screen.columns - 1) {
+      const stop = x + 8 - (x % 8);
+      if (stop < screen.columns) {
+        row.appendTab(stop);
+        screen.x = stop;
+        return;
+      }
+    }
+    screen.tab(1);
+  }
+
+  #endCharacter() {
+    this.#lastKind = OTHER;
+    this.#lastWidth = 0;
+  }
+
+  newLine() {
+    this.#endCharacter();
+    this.#screen.x = 0;
+    this.#screen.lineFeed(this.#pen.erased);
+  }
+
+  /** @param {string} final @param {string} intermediates */
+  escape(final, intermediates) {
+    this.#endCharacter();
+    const screen = this.#screen;
+    const { erased } = this.#pen;
+    if (intermediates !== "") {
+      const set = "()*+".indexOf(intermediates);
+      if (set >= 0) {
+        if (final in CHARSETS) this.#setCharset(set, CHARSETS[final]);
+      } else if (intermediates === "%" && (final === "@" || final === "G")) {
+        this.#useCharset(0);
+        this.#setCharset(0, null);
+      } else if (intermediates === "#" && final === "8") {
+        screen.fill("E", this.#style);
+        screen.moveTo(0, 0);
+      }
+      return;
+    }
+    switch (final) {
+      case "7":
+        this.#save();
+        break;
+      case "8":
+        this.#restore();
+        break;
+      case "D":
+        screen.index(erased);
+        break;
+      case "E":
+        screen.x = 0;
+        screen.index(erased);
+        break;
+      case "H":
+        screen.setStop();
+        break;
+      case "M":
+        screen.reverseIndex(erased);
+        break;
+      case "c":
+        this.#reset();
+        break;
+      case "n":
+      case "}":
+        this.#useCharset(2);
+        break;
+      case "o":
+      case "|":
+        this.#useCharset(3);
+        break;
+      case "~":
+        this.#useCharset(1);
+        break;
+    }
+  }
+
+  /** @param {number} key @param {string} data @param {number} from @param {number} to */
+  restyle(key, data, from, to) {
+    this.#endCharacter();
+    const pen = (this.#pen = this.#pens.after(this.#pen, key, data, from, to));
+    this.#style = pen.style;
+  }
+
+  /** @param {number} final @param {string} prefix @param {string} intermediates @param {Parameters} parameters */
+  sequence(final, prefix, intermediates, parameters) {
+    if (prefix === "" && intermediates === "") {
+      this.#carryOut(String.fromCharCode(final), parameters);
+      this.#endCharacter();
+    } else {
+      this.#endCharacter();
+      if (prefix === "?" && intermediates === "") this.#private(String.fromCharCode(final), parameters);
+      else if (prefix === "" && intermediates === "!" && final === 0x70) this.#softReset();
+    }
+  }
+
+  /** @param {string} final @param {Parameters} parameters */
+  #carryOut(final, parameters) {
+    const screen = this.#screen;
+    const { erased } = this.#pen;
+    const count = parameters.count(0);
+    switch (final) {
+      case "@":
+        return screen.insertCharacters(count, erased);
+      case "A":
+        return screen.up(count);
+      case "B":
+        return screen.down(count);
+      case "C":
+      case "a":
+        return screen.moveBy(count, 0);
+      case "D":
+        return screen.moveBy(-count, 0);
+      case "E":
+        screen.down(count);
+        screen.x = 0;
+        return;
+      case "F":
+        screen.up(count);
+        screen.x = 0;
+        return;
+      case "G":
+      case "`":
+        return screen.moveToColumn(count - 1);
+      case "H":
+      case "f":
+        return screen.moveTo(parameters.count(1) - 1, count - 1);
+      case "I":
+        return screen.tab(count);
+      case "J":
+        if (parameters.get(0) === 3) return this.#clearHistory();
+        return screen.eraseInDisplay(parameters.get(0), erased);
+      case "K":
+        return screen.eraseInLine(parameters.get(0), erased);
+      case "L":
+        return screen.insertLines(count, erased);
+      case "M":
+        return screen.deleteLines(count, erased);
+      case "P":
+        return screen.deleteCharacters(count, erased);
+      case "S":
+        return screen.scrollUp(count, erased);
+      case "T":
+        return screen.scrollDown(count);
+      case "X":
+        return screen.eraseCharacters(count, erased);
+      case "Z":
+        return screen.tabBack(count);
+      case "b":
+        return this.#repeat(count);
+      case "d":
+        return screen.moveTo(screen.x, count - 1);
+      case "e":
+        return screen.moveBy(0, count);
+      case "g":
+        if (parameters.get(0) === 0 || parameters.get(0) === 3) screen.clearStops(parameters.get(0) === 3);
+        return;
+      case "h":
+      case "l":
+        for (let at = 0; at < parameters.length; at += 1) {
+          if (parameters.get(at) === 4) this.#inserts = final === "h";
+          else if (parameters.get(at) === 20) this.#newline = final === "h";
+        }
+        return;
+      case "r":
+        return this.#setMargins(count, parameters.get(1));
+      case "s":
+        return this.#save();
+      case "u":
+        return this.#restore();
+    }
+  }
+
+  /** @param {string} final @param {Parameters} parameters */
+  #private(final, parameters) {
+    if (final === "J" && parameters.get(0) < 3) this.#screen.eraseInDisplay(parameters.get(0), this.#pen.erased);
+    else if (final === "K") this.#screen.eraseInLine(parameters.get(0), this.#pen.erased);
+    if (final !== "h" && final !== "l") return;
+    for (let at = 0; at < parameters.length; at += 1) this.#setMode(parameters.get(at), final === "h");
+  }
+
+  /** @param {number} mode @param {boolean} on */
+  #setMode(mode, on) {
+    switch (mode) {
+      case 2:
+        if (on) this.#charsets.fill(null);
+        if (on) this.#charset = null;
+        break;
+      case 6:
+        this.#screen.origin = on;
+        this.#screen.moveTo(0, 0);
+        break;
+      case 7:
+        this.#wraps = on;
+        break;
+      case 45:
+        this.#wrapsBack = on;
+        break;
+      case 1048:
+        if (on) this.#save();
+        else this.#restore();
+        break;
+      case 1049:
+      case 1047:
+      case 47:
+        if (on) {
+          if (mode === 1049) this.#save();
+          this.#showAlternate();
+        } else {
+          this.#showNormal();
+          if (mode === 1049) this.#restore();
+        }
+        break;
+      case 2026:
+        if (this.drawing && !on) this.onDrawn();
+        this.drawing = on;
+        break;
+    }
+  }
+
+  /** @param {string} text */
+  command(text) {
+    this.#endCharacter();
+    const link = /^8;[^;]*;(.*)$/s.exec(text);
+    if (link !== null) this.#setPen(this.#pens.linked(this.#pen, /^https?:\/\//i.test(link[1]) ? link[1] : undefined));
+  }
+
+  // How things are
+
+  /** @param {Pen} pen */
+  #setPen(pen) {
+    this.#pen = pen;
+    this.#style = pen.style;
+  }
+
+  /** @param {number} index @param {Charset} charset */
+  #setCharset(index, charset) {
+    this.#charsets[index] = charset;
+    if (index === this.#charsetIndex) this.#charset = charset;
+  }
+
+  /** @param {number} index */
+  #useCharset(index) {
+    this.#charsetIndex = index;
+    this.#charset = this.#charsets[index];
+  }
+
+  #save() {
+    const { x, y, scrolled } = this.#screen;
+    this.#saved.set(this.#screen, { x, row: scrolled + y, pen: this.#pen, charset: this.#charset });
+  }
+
+  #restore() {
+    const screen = this.#screen;
+    const saved = this.#saved.get(screen) ?? { x: 0, row: 0, pen: this.#pens.plain, charset: null };
+    screen.x = saved.x;
+    screen.y = Math.max(0, saved.row - screen.scrolled);
+    screen.restrict();
+    this.#setPen(this.#pens.linked(saved.pen, this.#style?.link));
+    this.#charset = saved.charset;
+  }
+
+  #showAlternate() {
+    if (this.#alternate !== null) return;
+    const { x, y, columns, rows } = this.#normal;
+    const alternate = new Screen(columns, rows.length, null);
+    for (const row of alternate.rows) row.clear(columns, this.#pen.erased);
+    alternate.x = x;
+    alternate.y = y;
+    alternate.origin = this.#normal.origin;
+    this.#alternate = this.#screen = alternate;
+  }
+
+  #showNormal() {
+    if (this.#alternate === null) return;
+    const { x, y, origin } = this.#alternate;
+    this.#normal.x = x;
+    this.#normal.y = y;
+    this.#normal.origin = origin;
+    this.#screen = this.#normal;
+    this.#alternate = null;
+    for (const row of this.#normal.rows) row.changed = true;
+  }
+
+  #clearHistory() {
+    if (this.#alternate !== null) return; // which has none
+    this.history.clear();
+    this.#normal.scrolled = 0;
+  }
+
+  /** @param {number} top @param {number} bottom rows, from 1 on */
+  #setMargins(top, bottom) {
+    const screen = this.#screen;
+    const last = bottom === 0 || bottom > screen.rows.length ? screen.rows.length : bottom;
+    if (last <= top) return;
+    screen.top = top - 1;
+    screen.bottom = last - 1;
+    screen.moveTo(0, 0);
+  }
+
+  /** Write the last character again. @param {number} count */
+  #repeat(count) {
+    if (this.#lastWidth === 0) return;
+    const text = this.#screen.characterEndingAt(this.#screen.x - 1);
+    const times = Math.min(count, this.columns * this.rows);
+    for (let left = times; left > 0; left -= 1) for (const one of text) this.printCharacter(one.codePointAt(0) ?? 0);
+  }
+
+  #softReset() {
+    const screen = this.#screen;
+    screen.top = 0;
+    screen.bottom = screen.rows.length - 1;
+    screen.origin = false;
+    this.#setPen(this.#pens.linked(this.#pens.plain, this.#style?.link));
+    this.#resetModes();
+    this.#saved.set(screen, { x: 0, row: screen.scrolled, pen: this.#pens.plain, charset: null });
+  }
+
+  #resetModes() {
+    this.#wraps = true;
+    this.#wrapsBack = this.#inserts = this.drawing = false;
+    this.#charsets.fill(null);
+    this.#charset = null;
+    this.#charsetIndex = 0;
+  }
+
+  #reset() {
+    const { columns, rows } = this.#normal;
+    this.history.clear();
+    this.#alternate = null;
+    this.#normal = this.#screen = new Screen(columns, rows.length, this.history);
+    this.#setPen(this.#pens.plain);
+    this.#newline = this.#convertEol;
+    this.#resetModes();
+  }
 }
 
-const ATTRIBUTES = {
-  1: { on: "bold" },
-  2: { on: "dim" },
-  3: { on: "italic" },
-  4: { on: "underline" },
-  7: { on: "inverse" },
-  8: { on: "hidden" },
-  9: { on: "strike" },
-  21: { on: "underline" },
-  22: { off: ["bold", "dim"] },
-  23: { off: ["italic"] },
-  24: { off: ["underline"] },
-  27: { off: ["inverse"] },
-  28: { off: ["hidden"] },
-  29: { off: ["strike"] },
-  39: { off: ["fg"] },
-  49: { off: ["bg"] },
-};
-
-/** A colour by what follows 38 or 48; undefined for what is none. */
-function colorOf([kind, ...values]) {
-  if (!values.every((value) => Number.isInteger(value) && value >= 0 && value <= 255)) return undefined;
-  if (kind === 2 && values.length >= 3) return hex(values.slice(0, 3));
-  if (kind !== 5 || values.length === 0) return undefined;
-  const [index] = values;
-  if (index < 16) return index;
-  if (index >= 232) return hex(Array(3).fill(8 + 10 * (index - 232)));
-  const steps = [Math.floor((index - 16) / 36), Math.floor((index - 16) / 6) % 6, (index - 16) % 6];
-  return hex(steps.map((step) => (step === 0 ? 0 : 55 + 40 * step)));
-}
-
-function hex(values) {
-  return `#${values.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+/** Text with blanks in place of tabs. @param {string} text */
+function expanded(text) {
+  if (!text.includes("\t")) return text;
+  return text.replace(/^.*\t.*$/gm, (line) => {
+    let found = "";
+    for (const part of line.split(/(\t)/)) found += part === "\t" ? " ".repeat(8 - (found.length % 8)) : part;
+    return found;
+  });
 }

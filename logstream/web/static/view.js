@@ -1,12 +1,22 @@
-// A log on the page: its last lines, in chunks that the browser need not lay out while they are out of sight.
+// A log on the page: a terminal takes it, and what that would show is shown, the end first. The end stays in sight until its
+// reader scrolls up; then what is read stays where it is.
 
+import { HistoryView } from "./history-view.js";
+import { ReadingPlace } from "./reading-place.js";
+import { ScreenView } from "./screen-view.js";
+import { ScriptRecording } from "./script-recording.js";
 import { Terminal } from "./terminal.js";
+
+/**
+ * @typedef {{ end: number, lines: import("./terminal.js").ScreenLine[] }} Picture what a terminal shows: the history up to
+ *   a line, and the screen
+ */
 
 export const MAX_LINES = 100_000; // that are kept
 const MAX_CHARACTERS = 32_000_000; // that are kept
-const CHUNK_LINES = 200;
-const CHUNK_CHARACTERS = 64_000;
-const FRAME = 8; // milliseconds of a frame that may go into showing lines
+const SPARE_LINES = 200; // that may be kept besides, so that lines go by the chunk
+const LONGEST_DRAWING = 1_000; // milliseconds that a program may take to draw before it is shown half done
+const FRAME = 8; // milliseconds of a frame that may go into how lines look
 const REST = 3; // times what a frame has cost that go to other work, such as reading on
 const LONGEST_REST = 150; // milliseconds
 const GLIDE = 500; // milliseconds that a scroll which has begun may still take
@@ -17,13 +27,15 @@ const JITTER = 2; // pixels that a browser moves by itself when it rounds
 export class LogView {
   #scroller;
   #onChange;
-  #terminal = this.#blank();
-  #chunks = []; // { lines, count, characters, element }: `lines` are those that are not shown yet
-  #lines = 0;
-  #characters = 0;
-  #next = 0; // of the chunks, the first one that may have something to show
-  #content = document.createElement("div");
-  #open = document.createElement("div"); // the line that is not finished
+  #recording = new ScriptRecording();
+  #terminal = this.#blank({});
+  /** The last picture that was whole, where a program is drawing the next one. @type {Picture | null} */
+  #picture = null;
+  #awaitsPicture = false;
+  #drawing = 0; // since when nothing has been shown, as a program is drawing
+  #screen = new ScreenView();
+  #history = new HistoryView(this.#screen.element);
+  #reading;
   #stale = false; // there is something to show
   #showing = false;
   #top = 0; // how far down the scroller was when it was last looked at
@@ -31,22 +43,27 @@ export class LogView {
   #gliding = 0; // until when scrolling up may be what began before the reader asked for the end
   /** Lines that are not kept any more. */
   dropped = 0;
+  /** How often there was something to show, */
+  written = 0;
+  /** and how much of that has been shown to its end. */
+  shown = 0;
 
   /**
    * @param {HTMLElement} scroller the element that the log is shown in, below what it holds already
-   * @param {() => void} onChange called when `following` or `dropped` may have changed
+   * @param {() => void} onChange called when `following`, `dropped` or `shown` may have changed
    */
   constructor(scroller, onChange) {
     this.#scroller = scroller;
     this.#onChange = onChange;
-    this.#content.className = "lines";
-    this.#open.className = "chunk";
-    this.#content.append(this.#open);
-    scroller.append(this.#content);
+    this.#reading = new ReadingPlace(scroller, this.#history, this.#screen);
+    const content = document.createElement("div");
+    content.className = "lines";
+    content.append(this.#screen.element);
+    scroller.append(content);
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     const observer = new ResizeObserver(() => this.#keep());
     observer.observe(scroller);
-    observer.observe(this.#content); // lines that come in sight have another height than was assumed
+    observer.observe(content); // lines that come in sight have another height than was assumed
     for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       scroller.addEventListener(kind, () => (this.#gliding = 0), { passive: true });
     }
@@ -57,18 +74,33 @@ export class LogView {
     return this.#following;
   }
 
+  /** What is known of the session. */
+  get facts() {
+    return this.#recording.facts;
+  }
+
   /** Show nothing. */
   reset() {
-    this.#terminal = this.#blank();
-    for (const chunk of this.#chunks) chunk.element?.remove();
-    this.#chunks = [];
-    this.#lines = this.#characters = this.#next = this.dropped = 0;
+    this.#recording = new ScriptRecording();
+    this.#terminal = this.#blank({});
+    this.#history.clear();
+    this.#screen.clear();
+    this.#picture = null;
+    this.dropped = 0;
+    this.written += 1;
     this.#show();
   }
 
   /** Show some more output. @param {string} text */
   write(text) {
-    this.#terminal.write(text);
+    const { columns, rows } = this.#recording.facts;
+    const before = this.#recording.fromTerminal;
+    const shown = this.#recording.read(text);
+    const { facts, fromTerminal } = this.#recording;
+    if (facts.columns !== columns || facts.rows !== rows) this.#terminal.resize(facts.columns ?? 80, facts.rows ?? 24);
+    if (fromTerminal !== before) this.#terminal.convertEol = !fromTerminal;
+    this.#terminal.write(shown);
+    this.written += 1;
     this.#show();
   }
 
@@ -79,32 +111,26 @@ export class LogView {
     this.#keep();
   }
 
-  #blank() {
-    return new Terminal((line) => this.#add(line));
+  /** @param {{ columns?: number, rows?: number }} size */
+  #blank(size) {
+    const terminal = new Terminal({ ...size, convertEol: true });
+    terminal.history.limit(MAX_LINES, MAX_CHARACTERS);
+    terminal.onDrawn = () => {
+      if (this.#awaitsPicture) this.#picture = this.#look();
+    };
+    return terminal;
   }
 
-  #add(line) {
-    let chunk = this.#chunks.at(-1);
-    if (chunk === undefined || chunk.count >= CHUNK_LINES || chunk.characters >= CHUNK_CHARACTERS) {
-      chunk = { lines: [], count: 0, characters: 0, element: null };
-      this.#chunks.push(chunk);
-    }
-    const characters = typeof line === "string" ? line.length : line.reduce((sum, run) => sum + run.text.length, 0);
-    chunk.lines.push(line);
-    chunk.count += 1;
-    chunk.characters += characters;
-    this.#lines += 1;
-    this.#characters += characters;
-    if (this.#lines >= MAX_LINES + CHUNK_LINES || this.#characters > MAX_CHARACTERS) this.#drop();
-  }
-
-  #drop() {
-    const chunk = this.#chunks.shift();
-    chunk.element?.remove();
-    this.#next = Math.max(0, this.#next - 1);
-    this.#lines -= chunk.count;
-    this.#characters -= chunk.characters;
-    this.dropped += chunk.count;
+  /** What the terminal shows now. @returns {Picture} */
+  #look() {
+    this.#awaitsPicture = false;
+    const earlier = new Map(this.#picture?.lines.map((line) => [line.key, line]));
+    const lines = this.#terminal.look().map(({ key, changed, runs }) => {
+      if (!changed) return earlier.get(key) ?? { key, changed, runs };
+      const found = runs();
+      return { key, changed, runs: () => found };
+    });
+    return { end: this.#terminal.history.end, lines };
   }
 
   async #show() {
@@ -114,101 +140,104 @@ export class LogView {
     while (this.#stale) {
       const begun = await new Promise(requestAnimationFrame);
       this.#stale = false;
-      this.#paint();
+      const { written } = this;
+      const whole = this.#paint();
       await pause(0); // until the browser has laid it out and drawn it
+      if (whole && this.shown !== written) {
+        this.shown = written;
+        this.#onChange();
+      }
       await pause(Math.min(REST * (performance.now() - begun), LONGEST_REST));
     }
     this.#showing = false;
   }
 
+  /** Show how things are; whether that is the end of what has been written. */
   #paint() {
-    const end = performance.now() + FRAME;
-    while (this.#next < this.#chunks.length) {
-      this.#paintChunk(this.#chunks[this.#next]);
-      if (this.#next === this.#chunks.length - 1) break; // more may come to the last one
-      this.#next += 1;
-      if (performance.now() > end) {
-        this.#stale = true;
-        break;
-      }
+    const picture = this.#whole();
+    if (picture === null) {
+      this.#stale = true;
+      return false;
     }
-    this.#open.replaceChildren(render([this.#terminal.current]));
-    this.#keep();
+    const { history } = this.#terminal;
+    const until = performance.now() + FRAME;
+    this.#history.extend(history, picture.end);
+    this.#screen.show(picture.lines, picture.end);
+    this.#history.drop(history, MAX_LINES + SPARE_LINES - picture.lines.length + 1, MAX_CHARACTERS);
+    this.dropped = this.#history.first;
+    if (!this.#history.style(history, this.#inSight(), until)) this.#stale = true;
+    history.release(this.#history.unstyled);
     this.#onChange();
+    this.#keep();
+    return true;
   }
 
-  #paintChunk(chunk) {
-    if (chunk.element === null) {
-      chunk.element = document.createElement("div");
-      chunk.element.className = "chunk";
-      this.#open.before(chunk.element);
+  /** The chunks that are read, where that is not the end. */
+  #inSight() {
+    if (this.#following || this.#history.unstyled === this.#history.end) return [];
+    const { top, bottom } = this.#scroller.getBoundingClientRect();
+    return this.#history.chunks.slice(Math.max(0, this.#history.indexAt(top)), this.#history.indexAt(bottom) + 1);
+  }
+
+  /** What is to be shown; null while a program is drawing, unless it does not end. */
+  #whole() {
+    if (!this.#terminal.drawing || (this.#drawing > 0 && performance.now() - this.#drawing > LONGEST_DRAWING)) {
+      this.#drawing = 0;
+      return this.#take(this.#look());
     }
-    chunk.element.append(render(chunk.lines));
-    chunk.element.normalize();
-    chunk.element.style.containIntrinsicBlockSize = `auto ${chunk.count}lh`;
-    chunk.lines = [];
+    if (this.#picture !== null) {
+      this.#drawing = 0;
+      return this.#take(this.#picture);
+    }
+    if (this.#drawing === 0) this.#drawing = performance.now();
+    this.#awaitsPicture = true;
+    return null;
+  }
+
+  /** @param {Picture} picture */
+  #take(picture) {
+    this.#picture = null;
+    return picture;
   }
 
   #keep() {
     if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    else this.#reading.restore();
     this.#top = this.#scroller.scrollTop;
   }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    if (scrollTop === this.#top) return;
     const end = scrollHeight - clientHeight;
-    // Where the place that was left is no longer there, what was shown has shrunk: nobody has scrolled.
-    if (scrollTop < this.#top && scrollTop >= this.#top - JITTER) return;
-    if (scrollTop < this.#top && this.#top <= end + 1) {
-      if (performance.now() < this.#gliding) return this.#keep();
+    const isUp = scrollTop < this.#top;
+    if (this.#following && isUp) {
+      // Where the place that was left is no longer there, what was shown has shrunk: nobody has scrolled.
+      if (scrollTop >= this.#top - JITTER || this.#top > end + 1) {
+        if (scrollTop < this.#top - JITTER) this.#top = scrollTop;
+        return;
+      }
+      if (performance.now() < this.#gliding) {
+        this.#keep();
+        return;
+      }
       this.#setFollowing(false);
-    } else if (scrollTop > this.#top && end - scrollTop <= NEAR) {
+    } else if (!isUp && end - scrollTop <= NEAR) {
       this.#setFollowing(true);
     }
     this.#top = scrollTop;
+    if (!this.#following) this.#reading.note();
   }
 
+  /** @param {boolean} following */
   #setFollowing(following) {
     this.#following = following;
+    if (following) this.#reading.forget();
     this.#show();
   }
 }
 
+/** @param {number} milliseconds */
 function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/** Lines as nodes. Text becomes text nodes only: nothing in a log is ever taken for markup. */
-function render(lines) {
-  const fragment = document.createDocumentFragment();
-  let plain = "";
-  const add = (text, style) => {
-    if (style === null) {
-      plain += text;
-      return;
-    }
-    if (plain !== "") fragment.append(plain);
-    plain = "";
-    fragment.append(styled(text, style));
-  };
-  for (const line of lines) {
-    if (typeof line === "string") plain += line;
-    else for (const run of line) add(run.text, run.style);
-  }
-  if (plain !== "") fragment.append(plain);
-  return fragment;
-}
-
-function styled(text, { fg, bg, inverse, ...attributes }) {
-  const span = document.createElement("span");
-  if (inverse) [fg, bg] = [bg ?? "var(--back)", fg ?? "var(--fore)"];
-  span.style.color = css(fg);
-  span.style.backgroundColor = css(bg);
-  span.classList.add(...Object.keys(attributes));
-  span.append(text);
-  return span;
-}
-
-function css(color) {
-  return typeof color === "number" ? `var(--c${color})` : (color ?? "");
 }

@@ -264,7 +264,8 @@ test("Wherever connections break, the text is the file, nothing lost and nothing
     let file = "";
     let shown = "";
     const callbacks = { reset: () => (shown = ""), text: (text) => (shown += text) };
-    client().subscribe("build", callbacks);
+    const logs = client();
+    logs.subscribe("build", callbacks);
     let [sent, open] = [0, false];
     const serve = () => {
       const end = Math.min(file.length, sent + 1 + random(5));
@@ -295,5 +296,103 @@ test("Wherever connections break, the text is the file, nothing lost and nothing
     }
     while (sent < file.length) serve();
     assert.equal(shown, file);
+    logs.close();
+  }
+});
+
+const PING = { type: "ping" };
+const pings = () => socket().sent.filter((command) => command.type === "ping").length;
+
+test("A silent connection is asked whether it is alive, and whatever comes is an answer.", () => {
+  client().subscribe("build", {});
+  socket().open();
+  mock.timers.tick(19_999);
+  assert.equal(pings(), 0);
+  mock.timers.tick(1);
+  assert.deepEqual(socket().sent.at(-1), PING);
+  mock.timers.tick(4_999);
+  socket().onmessage({ data: '{"type": "pong"}' });
+  mock.timers.tick(19_999);
+  assert.equal(pings(), 1);
+  mock.timers.tick(1);
+  assert.equal(pings(), 2);
+  socket().fail("no command", null); // as of a server that knows no pings
+  mock.timers.tick(19_999);
+  socket().say("one", { initial: true, end: 3 });
+  mock.timers.tick(19_999);
+  assert.equal(pings(), 2);
+  assert.equal(FakeSocket.made.length, 1);
+});
+
+test("A connection that does not answer is given up, and its subscriptions go on over another one.", () => {
+  const states = [];
+  const [told, callbacks] = recorder();
+  client({ state: (state) => states.push(state) }).subscribe("build", callbacks);
+  const dead = socket();
+  dead.open();
+  dead.say("one", { initial: true, end: 3 });
+  mock.timers.tick(20_000);
+  mock.timers.tick(4_999);
+  assert.equal(FakeSocket.made.length, 1);
+  mock.timers.tick(1);
+  assert.equal(FakeSocket.made.length, 2);
+  assert.ok(dead.closed);
+  dead.onmessage({ data: '{"type": "pong"}' });
+  dead.onclose({});
+  socket().open();
+  assert.deepEqual(socket().sent, [{ type: "subscribe:logs", sessionName: "build", cursor: "3.abcd", wait: true }]);
+  socket().say("two", { end: 6 });
+  assert.deepEqual(told.filter(([name]) => name === "text"), [["text", "one"], ["text", "two"]]);
+  assert.deepEqual(states, ["connecting", "open", "reconnecting", "open"]);
+  assert.equal(FakeSocket.made.length, 2);
+});
+
+test("A connection that nobody takes is given up.", () => {
+  client().subscribe("build", {});
+  mock.timers.tick(14_999);
+  assert.equal(FakeSocket.made.length, 1);
+  mock.timers.tick(1);
+  assert.equal(FakeSocket.made.length, 2);
+  assert.ok(FakeSocket.made[0].closed);
+});
+
+test("A page that is back asks at once, and does not wait for the next attempt.", () => {
+  const page = new EventTarget();
+  globalThis.document = new EventTarget();
+  globalThis.addEventListener = page.addEventListener.bind(page);
+  globalThis.removeEventListener = page.removeEventListener.bind(page);
+  try {
+    const logs = client();
+    logs.subscribe("build", {});
+    socket().open();
+    page.dispatchEvent(new Event("online"));
+    page.dispatchEvent(new Event("pageshow"));
+    assert.equal(pings(), 1, "who is asked is not asked again");
+    socket().onmessage({ data: '{"type": "pong"}' });
+    page.dispatchEvent(new Event("pageshow"));
+    assert.equal(pings(), 2);
+    socket().onmessage({ data: '{"type": "pong"}' });
+    document.visibilityState = "hidden";
+    document.dispatchEvent(new Event("visibilitychange"));
+    assert.equal(pings(), 2);
+    document.visibilityState = "visible";
+    document.dispatchEvent(new Event("visibilitychange"));
+    assert.equal(pings(), 3);
+    socket().break();
+    assert.equal(FakeSocket.made.length, 1);
+    page.dispatchEvent(new Event("online"));
+    assert.equal(FakeSocket.made.length, 2);
+    mock.timers.tick(10_000);
+    assert.equal(FakeSocket.made.length, 2);
+    socket().open();
+    logs.close();
+    page.dispatchEvent(new Event("online"));
+    mock.timers.tick(60_000);
+    assert.equal(FakeSocket.made.length, 2);
+    assert.equal(pings(), 0);
+  } finally {
+    delete globalThis.document;
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
   }
 });

@@ -1,0 +1,181 @@
+"""Which sessions are complete: written down, so that it holds for every process and over every restart."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..ratelimit import RateLimitedLog
+from .logfile import LogFile, Signature, stat_log
+from .reading import Reader
+from .sessions import file_name
+from .state import StateDirectory
+from .subscription import LogEnd
+
+logger = logging.getLogger(__name__)
+
+_VERSION = 1  # of a record
+_RECORDS = "complete"  # the directory of the records, each by the name of its log's file
+_NEWS = "news"  # the sessions that were completed last, one a line: a hint for the other processes
+_MOST_NEWS = 256 * 1024  # bytes
+_MAX_REMEMBERED = 10_000  # completions that cannot be written down; the longest known is forgotten first
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What the log of a completed session is known by, so that one of its name that starts anew is live again.
+
+    Identity and size are not enough: a new file may get the old one's inode, and hold as much.
+    """
+
+    signature: Signature
+    cursor: str  # at the end
+    completed: float  # seconds since the epoch
+
+    @classmethod
+    def at(cls, end: LogEnd) -> Completion | None:
+        """None where there is no file, or one that has gone on already."""
+        try:
+            if end.file is None:
+                return None
+            signature = end.file.signature()
+            if signature[2] != end.offset:
+                return None
+            return cls(signature, Reader.at(end.file, end.offset).cursor, time.time())
+        except OSError:
+            return None
+
+    @classmethod
+    def parse(cls, record: bytes) -> Completion:
+        """Raises ValueError for what is no record, or one of a later version."""
+        fields: Any = orjson.loads(record)
+        if not isinstance(fields, dict) or fields.get("version") != _VERSION:
+            raise ValueError("it is of another version")
+        try:
+            signature = (fields["device"], fields["inode"], fields["size"], fields["changed"])
+            cursor, completed = fields["cursor"], fields["completed"]
+        except KeyError as error:
+            raise ValueError(f"it has no {error}") from None
+        if not all(type(part) is int for part in signature) or type(cursor) is not str or type(completed) is not float:
+            raise ValueError("its fields are of other types")
+        return cls(signature, cursor, completed)
+
+    def record(self, session_name: str) -> bytes:
+        """The completion as text, for people too."""
+        device, inode, size, changed = self.signature
+        fields = {
+            "version": _VERSION,
+            "session": session_name,
+            "size": size,
+            "cursor": self.cursor,
+            "changed": changed,
+            "completed": self.completed,
+            "device": device,
+            "inode": inode,
+        }
+        return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+    def end_in(self, file: LogFile) -> LogEnd | None:
+        """Where the session ended, if this file is the log as it was completed."""
+        size = self.signature[2]
+        try:
+            is_the_same = file.signature() == self.signature and Reader.at(file, size).cursor == self.cursor
+        except OSError:
+            return None
+        return LogEnd(file, size) if is_the_same else None
+
+
+class Completions:
+    """The completions of the logs in a directory, as all processes know them. Any thread."""
+
+    def __init__(self, directory: str, suffix: str, state: StateDirectory) -> None:
+        self._directory = directory
+        self._suffix = suffix
+        self._state = state
+        self._records = state.within(_RECORDS)
+        self._unreadable, self._unwritable = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
+        # Guards _remembered.
+        self._lock = threading.Lock()
+        self._remembered: OrderedDict[str, Completion] = OrderedDict()  # what could not be written down
+
+    @property
+    def news_path(self) -> str:
+        """The file that changes whenever a session has been completed."""
+        return os.path.join(self._state.path, _NEWS)
+
+    def find(self, session_name: str) -> Completion | None:
+        """What a session was last completed as, whatever its log is by now."""
+        with self._lock:
+            remembered = self._remembered.get(session_name)
+        if remembered is not None:
+            return remembered
+        try:
+            found = self._records.read(file_name(session_name, self._suffix))
+            return Completion.parse(found[0]) if found is not None else None
+        except (OSError, ValueError) as error:
+            self._unreadable.warning("the record of session %r is not believed: %s", session_name, str(error))
+            return None
+
+    @contextlib.contextmanager
+    def listed(self) -> Iterator[Callable[[str, Signature], float | None]]:
+        """Gives a function: when a session was completed whose log is still as it was then; None if it is not complete.
+
+        For lists of thousands: a record bears its log's time of last change, so it need not be read.
+        """
+        with self._lock:
+            remembered = dict(self._remembered)
+        with contextlib.ExitStack() as opened:
+            try:
+                records = opened.enter_context(self._records.opened())
+            except OSError:
+                records = -1
+
+            def completed_since(session_name: str, signature: Signature) -> float | None:
+                completion = remembered.get(session_name)
+                if completion is not None and completion.signature == signature:
+                    return completion.completed
+                try:
+                    found = os.stat(file_name(session_name, self._suffix), dir_fd=records, follow_symlinks=False)
+                except OSError:
+                    return None
+                return found.st_ctime if found.st_mtime_ns == signature[3] and found.st_uid == os.geteuid() else None
+
+            yield completed_since
+
+    def note(self, session_name: str, completion: Completion) -> None:
+        """Write a completion down, or where that cannot be, remember it as long as this process lives."""
+        name = file_name(session_name, self._suffix)
+        try:
+            self._records.write(name, completion.record(session_name), completion.signature[3])
+            if not self._state.append(_NEWS, orjson.dumps(session_name) + b"\n", _MOST_NEWS):
+                self._clear_away()  # so rarely that it costs nothing
+        except OSError as error:
+            self._unwritable.warning(
+                "completions cannot be written down in %s (%s): they are forgotten when this process ends, and no "
+                "other one hears of them. LOGSTREAM_STATE names another place",
+                self._state.path,
+                error.strerror,
+            )
+            with self._lock:
+                self._remembered.pop(session_name, None)
+                self._remembered[session_name] = completion
+                if len(self._remembered) > _MAX_REMEMBERED:
+                    self._remembered.popitem(last=False)
+        else:
+            with self._lock:
+                self._remembered.pop(session_name, None)
+
+    def _clear_away(self) -> None:
+        """Take away the records of logs that are gone."""
+        for name in self._records.names():
+            if stat_log(os.path.join(self._directory, name)) is None:
+                self._records.remove(name)

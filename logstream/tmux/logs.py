@@ -1,0 +1,82 @@
+"""The log files, as far as they tell whose session it was that ended in tmux."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+from .names import possible_names
+
+_SETTLED = 2.0  # seconds after which nothing happens any more that a directory's time of change does not show
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A log file at one moment; equal to another one's where nothing was written in between."""
+
+    device: int
+    inode: int
+    size: int  # bytes
+    changed: int  # nanoseconds since the epoch
+
+    def is_continued_by(self, later: State) -> bool:
+        """Whether a later state is of the same file, which has not been made shorter."""
+        return (self.device, self.inode) == (later.device, later.inode) and self.size <= later.size
+
+
+class Logs:
+    """The logs `<directory>/<session><suffix>`. Only for one thread."""
+
+    def __init__(self, directory: str, suffix: str) -> None:
+        self._directory = directory
+        self._suffix = suffix
+        self._listed: int | None = None  # when the directory had changed that is indexed; None to read it anew
+        self._index: dict[str, set[str]] = {}  # by what tmux may call them
+
+    def file_name(self, name: str) -> str:
+        """The name of a session's log in the directory."""
+        return name + self._suffix
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What the kernel says of a log; None where there is none, or none that can be seen."""
+        path = os.path.join(self._directory, self.file_name(name))
+        try:
+            found = os.lstat(path.encode(errors="surrogateescape"))  # whatever the locale's encoding is
+        except (OSError, ValueError):
+            return None
+        return found if stat.S_ISREG(found.st_mode) else None
+
+    def state(self, name: str) -> State | None:
+        """A log as it is now; None as for `stat`."""
+        found = self.stat(name)
+        return None if found is None else State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+    def rivals(self, name: str) -> set[str]:
+        """The other sessions with a log that tmux may call by the same name."""
+        names = possible_names(name)
+        if names == [name] and "_" not in name:
+            return set()
+        self._read_directory()
+        return {rival for possible in names for rival in self._index.get(possible, ())} - {name}
+
+    def _read_directory(self) -> None:
+        try:
+            changed = os.stat(self._directory).st_mtime_ns
+            if changed == self._listed:
+                return
+            entries = os.listdir(os.fsencode(self._directory))
+        except OSError:
+            self._listed, self._index = None, {}
+            return
+        self._listed = changed if time.time_ns() - changed > _SETTLED * 1e9 else None
+        index = defaultdict(set)
+        for entry in entries:
+            file_name = entry.decode(errors="surrogateescape")
+            if file_name.endswith(self._suffix):
+                name = file_name.removesuffix(self._suffix)
+                for possible in possible_names(name):
+                    index[possible].add(name)
+        self._index = dict(index)

@@ -1,0 +1,81 @@
+"""Which logs' sessions were seen in tmux, and which of these are over. Asks nobody but the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from .logs import State
+from .names import possible_names
+from .processes import Process
+from .server import Answer, Session
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A log's session as it was last seen in one tmux server."""
+
+    server: Process
+    session: Session
+    unwatched: bool = False  # nobody has looked for a while since
+    left: State | None = None  # the log when that began
+
+
+class Sightings:
+    """What was seen of the followed logs' sessions, and not yet found to be over. Only for one thread.
+
+    A session is over when the server that it was seen in answers, and has neither the session nor any of its panes
+    (another session may have them: a group's, or one that they were moved to), or when that server's process is gone.
+    No answer, and one of another server, mean nothing.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[Process, Sighting]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._seen
+
+    def note(self, followed: Iterable[str], answer: Answer) -> None:
+        """Take down which of the followed logs' sessions there are, and what has become of those seen before."""
+        for sightings in self._seen.values():
+            sighting = sightings.get(answer.server)
+            if sighting is not None and sighting.session.number in answer.sessions:
+                sightings[answer.server] = Sighting(answer.server, answer.sessions[sighting.session.number])
+        by_name = {session.name: session for session in answer.sessions.values()}
+        for name in followed:
+            session = next((by_name[possible] for possible in possible_names(name) if possible in by_name), None)
+            if session is not None:
+                self._seen.setdefault(name, {})[answer.server] = Sighting(answer.server, session)
+
+    def take_over(self, answer: Answer | None) -> list[tuple[str, Sighting]]:
+        """The logs whose sessions are over, each with where it was last seen; they are forgotten here."""
+        panes = set() if answer is None else {pane for session in answer.sessions.values() for pane in session.panes}
+        over = []
+        for name, sightings in list(self._seen.items()):
+            for sighting in list(sightings.values()):
+                if answer is not None and sighting.server == answer.server:
+                    ended = sighting.session.number not in answer.sessions and panes.isdisjoint(sighting.session.panes)
+                else:
+                    ended = sighting.server.is_gone()
+                # Whether a server is gone that is not ours to see is never known once another has its place.
+                lost = answer is not None and sighting.server != answer.server and sighting.server.started is None
+                if ended or lost:
+                    del sightings[sighting.server]
+                if ended and not sightings:
+                    over.append((name, sighting))
+            if not sightings:
+                del self._seen[name]
+        return over
+
+    def all(self) -> Iterable[tuple[str, Sighting]]:
+        """All that was seen and is not over, as far as is known."""
+        return [(name, sighting) for name, sightings in self._seen.items() for sighting in sightings.values()]
+
+    def forget_unless(self, wanted: Callable[[str], bool]) -> None:
+        """Forget the logs that are not wanted."""
+        for name in [name for name in self._seen if not wanted(name)]:
+            del self._seen[name]
+
+    def silent_servers(self, answer: Answer | None) -> set[Process]:
+        """The servers that still run and have not given this answer, though sessions were seen in them."""
+        return {sighting.server for _, sighting in self.all() if answer is None or sighting.server != answer.server}

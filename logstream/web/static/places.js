@@ -1,0 +1,76 @@
+// Where text is in the window, by its characters, and which text is at a place.
+
+/**
+ * Where a character is in the window: its top, and its height, in pixels.
+ *
+ * @param {Element} element that it is in
+ * @param {number} offset UTF-16 units before it
+ * @returns {{ top: number, height: number }}
+ */
+export function placeOf(element, offset) {
+  const rect = new Characters(element).rect(offset) ?? element.getBoundingClientRect();
+  return { top: rect.top, height: rect.height || 1 };
+}
+
+/**
+ * The first character that ends below a height of the window: how many UTF-16 units of the element's text are before it.
+ *
+ * @param {Element} element
+ * @param {number} height in pixels
+ */
+export function characterAt(element, height) {
+  const characters = new Characters(element);
+  let [low, high] = [0, Math.max(0, characters.count - 1)];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const rect = characters.rect(middle);
+    if (rect !== null && rect.bottom > height) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Where a line begins in an element's text, in UTF-16 units. @param {Element} element @param {number} line from 0 on */
+export function startOfLine(element, line) {
+  const text = element.textContent ?? "";
+  let at = 0;
+  for (let left = line; left > 0; left -= 1) {
+    const end = text.indexOf("\n", at);
+    if (end < 0) break;
+    at = end + 1;
+  }
+  return at;
+}
+
+/** The characters of an element, whatever its nodes are. */
+class Characters {
+  count = 0;
+  /** @type {{ node: Text, from: number }[]} */
+  #texts = [];
+  #range = document.createRange();
+
+  /** @param {Element} element */
+  constructor(element) {
+    const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const node = /** @type {Text} */ (walker.currentNode);
+      this.#texts.push({ node, from: this.count });
+      this.count += node.length;
+    }
+  }
+
+  /** Where one is; null if there is none. @param {number} offset */
+  rect(offset) {
+    if (offset >= this.count) return null;
+    let [low, high] = [0, this.#texts.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#texts[middle].from <= offset) low = middle;
+      else high = middle - 1;
+    }
+    const { node, from } = this.#texts[low];
+    this.#range.setStart(node, offset - from);
+    this.#range.setEnd(node, offset - from + 1);
+    return this.#range.getBoundingClientRect();
+  }
+}

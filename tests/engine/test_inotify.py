@@ -1,0 +1,60 @@
+"""Tests of the reader of the kernel's events."""
+
+import struct
+from pathlib import Path
+
+import pytest
+from watchdog.observers.inotify_c import CallbackId, InotifyConstants, Mask
+
+from logstream.engine.inotify import Inotify
+
+
+class Callback:
+    """What watchdog calls back."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_event(self, event: object) -> None:
+        self.calls.append("event")
+
+    def on_watch_deleted(self, wd: int) -> None:
+        self.calls.append("deleted")
+
+    def on_queue_overflow(self) -> None:
+        self.calls.append("overflow")
+
+
+def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several changes of a file are one call; a lost event and a file's end are told, and a name is skipped."""
+    inotify = Inotify()
+    callbacks = Callback(), Callback()
+    watches = []
+    for number, callback in enumerate(callbacks):
+        (tmp_path / f"{number}").touch()
+        mask = Mask(InotifyConstants.IN_MODIFY)
+        identity = CallbackId(number)
+        watches.append(inotify.add_callback(f"{tmp_path}/{number}".encode(), mask, callback, identity))
+
+    def event(wd: int, mask: int, name: bytes = b"") -> bytes:
+        return struct.pack("iIII", wd, mask, 0, len(name)) + name
+
+    modify, overflow, ignored = 0x2, 0x4000, 0x8000
+    first, second = watches
+    buffers = [
+        event(first, modify) * 3 + event(second, modify, b"name\0\0\0\0") + event(first, modify),
+        event(-1, overflow) + event(second, modify),
+        event(first, modify) + event(first, ignored),
+        event(first, modify),
+    ]
+
+    def read(size: int) -> bytes:
+        if not buffers:
+            inotify.stop()
+            return b""
+        return buffers.pop(0)
+
+    monkeypatch.setattr(inotify, "_read_event_buffer", read)
+    inotify.run()
+    assert callbacks[0].calls == ["event", "overflow", "event", "deleted"]
+    assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all

@@ -1,0 +1,173 @@
+"""Tests of the threads that wake followers, when a file's disk does not answer."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from logstream import LogStreamManager
+from logstream.engine import relief as module
+
+from ..recorder import Recorder
+from ..serving import count_descriptors, count_watches, wait_until
+
+PROMISED = 0.5  # seconds in which the others' lines come
+
+
+class Disk:
+    """The disk of some logs, which answers or does not."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.answers = threading.Event()
+        self.asked = 0
+        self.paths: set[str] = set()
+        pread, lstat = os.pread, os.lstat
+
+        def read(fd: int, length: int, offset: int) -> bytes:
+            self._ask(os.readlink(f"/proc/self/fd/{fd}"))
+            return pread(fd, length, offset)
+
+        def look(path: str) -> os.stat_result:
+            self._ask(str(path))
+            return lstat(path)
+
+        patch.setattr("logstream.engine.logfile.os.pread", read)
+        patch.setattr("logstream.engine.logfile.os.lstat", look)
+
+    def _ask(self, path: str) -> None:
+        if path in self.paths:
+            self.asked += 1
+            assert self.answers.wait(30)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """A disk that answers in the end."""
+    disk = Disk(monkeypatch)
+    yield disk
+    disk.answers.set()
+
+
+@pytest.fixture
+def clients() -> Recorder:
+    """The clients of the manager."""
+    return Recorder()
+
+
+@pytest.fixture
+def manager(clients: Recorder, tmp_path: Path, disk: Disk) -> Iterator[LogStreamManager]:
+    """A manager that leaves nothing behind."""
+    before = threading.active_count(), count_descriptors(), count_watches()
+    manager = LogStreamManager(clients.send, clients.offer, directory=tmp_path)
+    yield manager
+    disk.answers.set()
+    manager.close()
+    wait_until(lambda: (threading.active_count(), count_descriptors(), count_watches()) == before)
+
+
+def follow(manager: LogStreamManager, directory: Path, names: list[str]) -> dict[str, Path]:
+    """Sessions with a viewer each, who is level with the log."""
+    logs = {name: directory / f"{name}.out" for name in names}
+    for name, log in logs.items():
+        log.touch()
+        manager.subscribe(name, name)
+    wait_until(lambda: manager.counts()["clients_behind"] == 0)
+    return logs
+
+
+def append(log: Path, text: str) -> None:
+    """One write at the end of a file."""
+    with log.open("a") as file:
+        file.write(text)
+
+
+def check_others(clients: Recorder, logs: dict[str, Path], text: str) -> None:
+    """Write to each of some logs, and see that it arrives in time."""
+    begun = time.monotonic()
+    for log in logs.values():
+        append(log, text)
+    wait_until(lambda: all(clients.text(name).endswith(text) for name in logs))
+    assert time.monotonic() - begun < PROMISED
+
+
+@pytest.mark.parametrize("stuck", [1, 2, 12])
+def test_logs_that_cannot_be_read_stop_no_other(
+    manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, stuck: int
+) -> None:
+    """However many logs hang, the others' lines come in time, and then theirs; a few threads are all that it costs."""
+    hanging = follow(manager, tmp_path, [f"hanging{number}" for number in range(stuck)])
+    others = follow(manager, tmp_path, ["one", "two"])
+    threads = threading.active_count()
+    disk.paths = {str(log) for log in hanging.values()}
+    for log in hanging.values():
+        append(log, "late\n")
+    wait_until(lambda: disk.asked)
+    for number in range(20):
+        check_others(clients, others, f"{number}\n")
+        manager.subscribe("one", f"further{number}")
+        assert clients.text(f"further{number}").endswith(f"{number}\n")
+        manager.counts()
+    assert threading.active_count() <= threads + module._SLOW + module._LANE + 2
+    for log in hanging.values():
+        append(log, "later\n")
+    disk.answers.set()
+    wait_until(lambda: all(clients.text(name) == "late\nlater\n" for name in hanging))
+    wait_until(lambda: threading.active_count() == threads)
+    check_others(clients, hanging | others, "all is well\n")
+
+
+def test_events_that_were_read_before_the_thread_hung_are_not_lost(
+    manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes over goes on with what was left, without the sweep's help."""
+    monkeypatch.setattr("logstream.engine.watcher._is_changed", lambda follower: False)
+    logs = follow(manager, tmp_path, ["first", "second", "third"])
+    disk.paths = {str(logs["first"])}
+    for log in logs.values():
+        append(log, "text\n")
+    wait_until(lambda: clients.text("second") == clients.text("third") == "text\n")
+    disk.answers.set()
+    wait_until(lambda: clients.text("first") == "text\n")
+
+
+def test_without_a_thread_to_take_over_the_next_look_tries_again(
+    manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relief that cannot come now comes when there are threads again."""
+    hanging, others = follow(manager, tmp_path, ["hanging"]), follow(manager, tmp_path, ["other"])
+    disk.paths = {str(hanging["hanging"])}
+    refused = threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        refused.set()
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        append(hanging["hanging"], "late\n")
+        assert refused.wait(5)
+        append(others["other"], "text\n")
+    wait_until(lambda: clients.text("other") == "text\n")
+
+
+def test_a_hanging_disk_does_not_keep_the_manager_from_closing(
+    clients: Recorder, tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its end does not wait for what may never come."""
+    manager = LogStreamManager(clients.send, clients.offer, directory=tmp_path)
+    threads = threading.active_count()
+    logs = follow(manager, tmp_path, ["hanging"])
+    disk.paths = {str(logs["hanging"])}
+    append(logs["hanging"], "late\n")
+    wait_until(lambda: disk.asked)
+    begun = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        manager.close()
+    assert time.monotonic() - begun < 2
+    assert not caplog.messages
+    disk.answers.set()
+    wait_until(lambda: threading.active_count() <= threads)
