@@ -6,10 +6,8 @@ import errno
 import logging
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from types import FrameType
 from typing import Any
 
@@ -18,6 +16,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from ..config import ConfigurationError
 from ..ratelimit import RateLimitedLog
+from .executor import ThreadPerTask
 from .shutdown import begin_closing, close_websockets
 
 GUNICORN = ">=25.2,<28"  # the versions whose threaded worker calls what is overridden here
@@ -48,7 +47,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def get_thread_pool(self) -> Executor:
         """gunicorn's own would keep as many threads as there ever were connections."""
-        return _ThreadPerTask(self._shortages)
+        return ThreadPerTask(self._shortages)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Accept connections, or do not: for a while, or because the worker is about to end, for whatever reason."""
@@ -168,26 +167,3 @@ def _linger(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass  # it is shut already
-
-
-class _ThreadPerTask(Executor):
-    """Runs each task on a thread of its own. How many there are at once is bounded by `worker_connections`."""
-
-    def __init__(self, shortages: RateLimitedLog) -> None:
-        self._shortages = shortages
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(fn(*args, **kwargs))
-            except BaseException as error:
-                future.set_exception(error)
-
-        try:
-            threading.Thread(target=run, name="logstream-connection", daemon=True).start()
-        except RuntimeError as error:  # gunicorn closes the connection
-            self._shortages.warning("a connection is closed, since no thread is to be had for it: %s", error)
-            future.set_exception(error)
-        return future

@@ -7,7 +7,6 @@ import functools
 import logging
 import resource
 import threading
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -18,13 +17,12 @@ from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
-from ..ratelimit import RateLimitedLog
 from ..tmux import TmuxWatcher
-from .access import WRONG_TOKEN, Access, Refusal
+from .access import Access, Refusal
 from .commands import Commands
 from .connection import Connection
 from .directory import DirectoryCheck
-from .guesses import DELAY, Guesses
+from .gate import Gate
 from .metrics import Metrics
 from .sockets import find_socket
 from .stalls import limit_stall
@@ -44,7 +42,7 @@ class Endpoint:
 
     def __init__(self, settings: Settings, access: Access) -> None:
         self._settings = settings
-        self.access = access
+        self.gate = Gate(access)
         self._places = threading.Semaphore(settings.max_connections or MAX_CONNECTIONS)
         self.metrics = Metrics.create(self.counts, self._sent)
         self.manager = LogStreamManager(
@@ -59,8 +57,6 @@ class Endpoint:
         self._websockets = WebSockets(settings)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
-        self._refusals = RateLimitedLog(logger)
-        self._guesses = Guesses()
         self._directory = DirectoryCheck(settings.directory)
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
@@ -116,34 +112,15 @@ class Endpoint:
         """How many connections are open, and what the manager counts."""
         return {"connections": len(self._connections), **self.manager.counts()}
 
-    def check(self, *, monitoring: bool = False) -> Response | None:
-        """The answer to the current request if it is refused."""
-        refusal = self.access.check(request, monitoring=monitoring)
-        return None if refusal is None else self.refuse(refusal)
-
-    def refuse(self, refusal: Refusal) -> Response:
-        """The answer to the current request, which is refused; the operator's line too."""
-        self._refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), refusal.advice)
-        if refusal is WRONG_TOKEN and self._guesses.are_too_many(request.remote_addr or ""):
-            time.sleep(DELAY)
-        response = Response(f"{refusal.sentence}\n", status=refusal.status, mimetype="text/plain")
-        if refusal.status == 401:
-            response.headers["WWW-Authenticate"] = "Bearer"
-        return response
-
     def limit_stall(self, response: Response) -> Response:
         """After the current request: an answer that nobody reads ends as a WebSocket does."""
         return limit_stall(response, self._settings.stall_timeout)
-
-    def allows(self, session_name: str) -> bool:
-        """Whether the client of the current request may see a session; not where the hook fails."""
-        return _or_false(self.access.allows, session_name)
 
     def _answer(self) -> Response:
         """The route: a WebSocket, or why there is none."""
         if self._closing:
             return Response("The server is going away.\n", status=503, mimetype="text/plain")
-        refused = self.check()
+        refused = self.gate.check()
         if refused is not None:
             return refused
         if find_socket(request.environ) is None:
@@ -165,9 +142,9 @@ class Endpoint:
         places = self._places
         with contextlib.ExitStack() as place:
             if not places.acquire(blocking=False):
-                return self.refuse(_FULL)(environ, start_response)
+                return self.gate.refuse(_FULL)(environ, start_response)
             place.callback(places.release)
-            serve = functools.partial(self._serve, functools.partial(_or_false, self.access.allows_later, app, environ))
+            serve = functools.partial(self._serve, functools.partial(self.gate.allows_later, app, environ))
             return ClosingIterator(self._websockets.run(environ, sock, serve, start_response), place.pop_all().close)
 
     def _serve(self, allows: Callable[[str], bool], ws: Server, connection: Connection) -> None:
@@ -176,7 +153,7 @@ class Endpoint:
             connection,
             self.manager,
             self._settings,
-            self._refusals,
+            self.gate.refusals,
             allows=allows,
             on_subscribe=self._on_subscribe,
         )
@@ -224,15 +201,6 @@ class Endpoint:
                 messages += connection.messages_sent
                 size += connection.bytes_sent
         return messages, size
-
-
-def _or_false(allows: Callable[..., bool], *arguments: object) -> bool:
-    """What a hook says; no where it fails."""
-    try:
-        return allows(*arguments)
-    except Exception:
-        logger.exception("the authorize hook failed")
-        return False
 
 
 _FULL = Refusal(

@@ -86,7 +86,7 @@ class LogStream:
         The rules are those of the WebSocket endpoint, where they hold by themselves. A request for `monitoring`
         needs no token.
         """
-        return self._endpoint.check(monitoring=monitoring)
+        return self._endpoint.gate.check(monitoring=monitoring)
 
     @property
     def _endpoint(self) -> Endpoint:

@@ -28,6 +28,7 @@ from ..engine.sessions import Session, list_sessions
 from ..protocol import ProtocolError
 from .access import WRONG_TOKEN, Refusal
 from .endpoint import Endpoint
+from .gate import Gate
 from .raw import raw_response
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def create_page() -> Blueprint:
     page.before_request(_check_access)
     page.after_request(_secure)
     page.after_request(lambda response: _endpoint().limit_stall(response))
-    page.context_processor(lambda: {"logged_in": _endpoint().access.has_cookie(request)})
+    page.context_processor(lambda: {"logged_in": _gate().access.has_cookie(request)})
     page.get("/", endpoint="index")(_index)
     page.get("/sessions", endpoint="sessions")(_sessions)
     page.get("/sessions/<name>", endpoint="session")(_session)
@@ -69,7 +70,7 @@ def _sessions() -> Response:
     sessions = [
         session
         for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
-        if endpoint.allows(session.name)
+        if endpoint.gate.allows(session.name)
     ]
     now = time.time()
     with endpoint.manager.completions() as completed_since:
@@ -115,14 +116,14 @@ def _raw(name: str) -> Response:
 
 
 def _login() -> BaseResponse:
-    endpoint = _endpoint()
-    if endpoint.access.cookie is None:
+    gate = _gate()
+    if gate.access.cookie is None:
         abort(404)  # there is no token
     _check_form()
     wanted = request.form.get("next", "")
     target = wanted if _LOCAL.fullmatch(wanted) else url_for(".index")
-    if not endpoint.access.is_token(request.form.get("token", "")):
-        return _ask_for_token(endpoint.refuse(WRONG_TOKEN), target, wrong=True)
+    if not gate.access.is_token(request.form.get("token", "")):
+        return _ask_for_token(gate.refuse(WRONG_TOKEN), target, wrong=True)
     return _remember(redirect(target, 303))
 
 
@@ -138,28 +139,28 @@ def _check_form() -> None:
 
 def _logout() -> BaseResponse:
     response = redirect(url_for(".index"), 303)
-    cookie = _endpoint().access.cookie
+    cookie = _gate().access.cookie
     if cookie is not None:
         response.delete_cookie(cookie.name, path=_cookie_path())
     return response
 
 
 def _check_access() -> BaseResponse | None:
-    """Before each request: the rules of the endpoint. People who have no token yet get a form for it."""
+    """Before each request: the rules of the app. People who have no token yet get a form for it."""
     view = _view()
     if view == "login":
         return None
-    endpoint = _endpoint()
-    refused = endpoint.check()
+    gate = _gate()
+    refused = gate.check()
     if refused is not None:
         if refused.status_code == 401 and view in _PAGES:
             return _ask_for_token(refused, _here())
         return refused
-    if view in _PAGES and endpoint.access.has_token_in_address(request):
+    if view in _PAGES and gate.access.has_token_in_address(request):
         return _remember(redirect(_here(), 303))  # the address bar and the history need not have it
     name = (request.view_args or {}).get("name")
-    if name is not None and not endpoint.allows(name):
-        return endpoint.refuse(Refusal(403, f"Session {name!r} is not for you to see.", "the authorize hook says no"))
+    if name is not None and not gate.allows(name):
+        return gate.refuse(Refusal(403, f"Session {name!r} is not for you to see.", "the authorize hook says no"))
     return None
 
 
@@ -173,7 +174,7 @@ def _ask_for_token(refused: Response, target: str, *, wrong: bool = False) -> Re
 
 def _remember(response: BaseResponse) -> BaseResponse:
     """Let the browser go without the token from now on."""
-    cookie = _endpoint().access.cookie
+    cookie = _gate().access.cookie
     assert cookie is not None, "a token was shown"
     response.set_cookie(
         cookie.name,
@@ -228,3 +229,7 @@ def _view() -> str:
 
 def _endpoint() -> Endpoint:
     return cast(Endpoint, current_app.extensions["logstream"])
+
+
+def _gate() -> Gate:
+    return _endpoint().gate
