@@ -208,7 +208,7 @@ class _Terminal(_Output):
 
     def __enter__(self) -> _Terminal:
         for number in _ENDING:
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # else it is to be ignored
+            if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, _end)
         if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
             signal.signal(signal.SIGTSTP, self._suspend)

@@ -40,6 +40,7 @@ export class LogView {
   #showing = false;
   #top = 0; // how far down the scroller was when it was last looked at
   #following = true;
+  #arriving = 0; // until when a scroll down to the end may still take
   #gliding = 0; // until when scrolling up may be what began before the reader asked for the end
   /** Lines that are not kept any more. */
   dropped = 0;
@@ -215,6 +216,7 @@ export class LogView {
       // Where the place that was left is no longer there, what was shown has shrunk: nobody has scrolled.
       if (scrollTop >= this.#top - JITTER || this.#top > end + 1) {
         if (scrollTop < this.#top - JITTER) this.#top = scrollTop;
+        else if (performance.now() < this.#arriving) this.#keep(); // the scroll that led to the end stops short of it
         return;
       }
       if (performance.now() < this.#gliding) {
@@ -223,6 +225,7 @@ export class LogView {
       }
       this.#setFollowing(false);
     } else if (!isUp && end - scrollTop <= NEAR) {
+      this.#arriving = performance.now() + GLIDE;
       this.#setFollowing(true);
     }
     this.#top = scrollTop;
