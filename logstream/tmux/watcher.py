@@ -60,6 +60,7 @@ class TmuxWatcher:
         self._logs = Logs(directory, suffix)
         self._sightings = Sightings()
         self._ownership = Ownership(self._logs)
+        self._over: list[tuple[str, Sighting]] = []  # sessions whose logs are not yet looked for
         self._endings: dict[str, Ending] = {}
         self._contests: list[Contest] = []
 
@@ -104,7 +105,7 @@ class TmuxWatcher:
                 self._look(followed)
             except Exception:
                 self._failures.warning("looking for tmux sessions failed", exc_info=True)
-            if followed is None or followed or self._endings or time.monotonic() < stirred + _STIRRED:
+            if followed is None or followed or self._over or self._endings or time.monotonic() < stirred + _STIRRED:
                 self._stop.wait(GRACE if self._endings else POLL_INTERVAL)
             elif self._await_stir():
                 stirred = time.monotonic()
@@ -146,9 +147,11 @@ class TmuxWatcher:
             self._ownership.observe(self._sightings.all())
         # Or anybody could fill the memory with names that tmux makes one of.
         self._sightings.forget_unless(lambda name: name in followed or self._logs.stat(name) is not None)
+        self._over += self._sightings.take_over(answer)
         now = time.monotonic()
-        for name, sighting in self._sightings.take_over(answer):
-            self._find_log(name, sighting, now)
+        while self._over:
+            self._find_log(*self._over[0], now)
+            del self._over[0]
         self._settle(followed, now)
         for name, ending in list(self._endings.items()):
             self._judge(name, ending, now)

@@ -593,7 +593,7 @@ def test_a_report_that_fails_is_repeated_and_ends_nothing(
 def test_a_look_that_fails_is_not_the_last(
     watched: Watched, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever is wrong in it, and whoever's fault it is."""
+    """Whatever is wrong in it, and whoever's fault it is; nor is what was found in it lost."""
     follow = watched.watcher._followed
     faults = iter([ValueError("no"), OSError(24, "Too many open files"), MemoryError()])
 
@@ -606,6 +606,15 @@ def test_a_look_that_fails_is_not_the_last(
     watched.log("a").touch()
     tmux.begin("a")
     watched.follow("a")
+    contenders = watched.watcher._ownership.contenders
+    more_faults = iter([ValueError("no"), MemoryError()])
+
+    def fail_later(*arguments: object) -> object:
+        for fault in more_faults:
+            raise fault
+        return contenders(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(watched.watcher._ownership, "contenders", fail_later)
     tmux.run("kill-server")
     wait_until(lambda: watched.reported == ["a"])
     assert sum(bool(record.exc_info) for record in caplog.records) == 1
