@@ -2,7 +2,7 @@
 
 A loop is carried on by one thread at a time, its shift. A shift that does not come back from one follower for PATIENCE
 is left to itself, and another thread takes the loop over; meanwhile that follower is put off. All that costs nothing
-while all is well but a thread that looks twenty times a second.
+while all is well but a thread that looks ten times a second.
 
 Where several followers are stuck with files of one device, all of that device take the slow lane: a few threads of
 their own. So a disk that hangs costs so many threads, and not one for each session on it.
@@ -22,7 +22,7 @@ from .logfile import Signature
 logger = logging.getLogger(__name__)
 
 PATIENCE = 0.1  # seconds that a follower may take before another thread goes on with the others
-_TICK = 0.05  # seconds between two looks at the shifts
+_TICK = 0.1  # seconds between two looks at the shifts
 _SLOW = 3  # followers of a device that are stuck, from which on the device takes the slow lane
 _LANE = 32  # threads of the slow lane
 
