@@ -113,6 +113,7 @@ def test_names_that_are_not_ascii_where_the_locale_is(start: Starting, kind: str
 def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting) -> None:
     """Four workers, forty viewers, one report: each has its last message in time; after a kill, it still holds."""
     server = start("gunicorn", WEB_CONCURRENCY="4")
+    wait_until(lambda: server.output().count("Booting worker") == 4)
     server.log("a").write_text("first\n")
     viewers = [Viewer(server.port) for _ in range(40)]
     try:
