@@ -152,7 +152,7 @@ def parent_of(pid: int) -> int | None:
     """The process that has started another one; None where that is gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
 
 

@@ -34,6 +34,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from ..protocol import Message
@@ -49,21 +50,34 @@ logger = logging.getLogger(__name__)
 BUDGET = 4 * CHUNK  # bytes that one wake-up may read, so that no session keeps the others waiting
 
 
+@dataclass(slots=True)
+class _Errands:
+    """What is left to do for others when no lock is held."""
+
+    hand_over: list[Subscription] = field(default_factory=list)
+    watch: bool = False
+    wake_again: bool = False
+    wake_later: bool = False
+    forget: bool = False
+    let_go: list[object] = field(default_factory=list)  # closing a file may block, too
+
+
 class _Section:
-    """What is done with a lock held, and what is done when it has been released."""
+    """What is done with one of a feed's locks held; the errands that this leaves are done when it has been released."""
 
-    __slots__ = ("_afterwards", "_lock")
+    __slots__ = ("_feed", "_lock")
 
-    def __init__(self, lock: threading.Lock, afterwards: Callable[[], object]) -> None:
+    def __init__(self, feed: Feed, lock: threading.Lock) -> None:
+        self._feed = feed
         self._lock = lock
-        self._afterwards = afterwards
 
     def __enter__(self) -> None:
         self._lock.acquire()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._lock.release()
-        self._afterwards()
+        if self._feed._errands is not None:
+            self._feed._pass_on()
 
 
 class Feed:
@@ -112,22 +126,16 @@ class Feed:
         self._end = end
         self._open = True  # to further subscriptions
         self._watched: LogFile | None = None  # the file that the watcher was told of last; open, so no other is like it
-        # What is to be passed on.
-        self._to_hand_over: list[Subscription] = []
-        self._to_hand_over_later: list[Subscription] = []
-        self._to_watch = end is None
-        self._to_wake_again = False
-        self._to_wake_later = False
-        self._to_forget = False
-        self._to_let_go: list[object] = []  # closing a file may block, too
-        self._passing_on = False  # some thread is at it, and will find what is noted meanwhile
+        self._to_hand_over_later: list[Subscription] = []  # with the next wake-up
+        self._errands = _Errands(watch=True) if end is None else None
+        self._passing_on = False  # some thread is doing errands, and will find those that are noted meanwhile
 
     def add(self, subscription: Subscription, instead_of: Subscription | None = None) -> bool:
         """Take in a subscription that its client's catch-up is about to drive, in the place of an earlier one.
 
         Returns False where the feed is closed, or its session has been completed since.
         """
-        with _Section(self._lock, self._pass_on):
+        with _Section(self, self._lock):
             if not self._open:
                 return False
             if subscription.state is State.BEHIND:  # and not removed before it was here
@@ -142,13 +150,12 @@ class Feed:
 
     def remove(self, subscription: Subscription) -> bool:
         """Offer nothing more to a subscription. Returns whether the feed is closed, since it has no other left."""
-        with _Section(self._lock, self._pass_on):
+        with _Section(self, self._lock):
             self._move(subscription, State.OVER)
             if self._live or self._behind or self._waiting:
                 return False
             self._open = False
-            self._to_watch, self._to_forget = False, True
-            self._to_let_go += (self._watched, self._end)
+            self._note_forget().let_go += (self._watched, self._end)
             self._watched = self._end = None
             return True
 
@@ -175,10 +182,10 @@ class Feed:
 
     def wake(self) -> None:
         """Look at the file, which may have changed, and tell the live ones what is new."""
-        with _Section(self._reading, self._pass_on):
+        with _Section(self, self._reading):
             if self._to_hand_over_later:
                 with self._lock:
-                    self._to_hand_over += self._to_hand_over_later
+                    self._noted().hand_over += self._to_hand_over_later
                     self._to_hand_over_later = []
             self._pump(BUDGET)
 
@@ -187,7 +194,7 @@ class Feed:
 
         Returns whether its catch-up is over; if not, there is more to send. Only for the thread that drives it.
         """
-        with _Section(self._reading, self._pass_on):
+        with _Section(self, self._reading):
             self._joining = subscription
             try:
                 return subscription.over or (subscription.end is None and self._join(subscription))
@@ -196,10 +203,10 @@ class Feed:
 
     def try_again(self, subscription: Subscription) -> None:
         """Hand a subscription that is behind over to its client's catch-up once more, in a while."""
-        with _Section(self._lock, self._pass_on):
+        with _Section(self, self._lock):
             if subscription.state is State.BEHIND:
                 self._to_hand_over_later.append(subscription)
-                self._to_wake_later = True
+                self._noted().wake_later = True
 
     def complete(self, note_end: Callable[[LogEnd], object]) -> list[Subscription] | None:
         """End the session: the rest of the file, and the last message, to everyone.
@@ -208,7 +215,7 @@ class Feed:
         has just left. Those that are not over yet could not take the last message now: their catch-up sends it.
         Afterwards nobody is live.
         """
-        with _Section(self._reading, self._pass_on):
+        with _Section(self, self._reading):
             with self._lock:
                 if not self._open:
                     return None
@@ -220,48 +227,43 @@ class Feed:
             return everyone
 
     def _pass_on(self) -> None:
-        """Do what was noted with a lock held, one thread at a time, so that the watcher is told things in order."""
-        if not self._has_to_pass_on():
-            return
+        """Do the errands that were noted, one thread at a time, so that the watcher is told things in order."""
         while True:
             with self._lock:
-                if self._passing_on or not self._has_to_pass_on():
+                errands = self._errands
+                if self._passing_on or errands is None:
                     return
-                subscriptions, self._to_hand_over = self._to_hand_over, []
-                watch, self._to_watch = self._to_watch, False
-                again, self._to_wake_again = self._to_wake_again or (watch and self._watched is not None), False
-                later, self._to_wake_later = self._to_wake_later, False
-                forget, self._to_forget = self._to_forget, False
-                let_go, self._to_let_go = self._to_let_go, []
+                self._errands = None
                 self._passing_on = True
                 file = self._watched
-            let_go.clear()
+            errands.let_go.clear()
             try:
-                for subscription in subscriptions:
+                for subscription in errands.hand_over:
                     subscription.on_behind(subscription)
-                if watch:
+                if errands.watch:
                     self._watcher.follow(self, file)
-                if forget:
+                if errands.forget:
                     self._watcher.forget(self)
-                elif again:  # a new watch tells nothing of what was written before it
-                    self._watcher.wake_again(self)
-                elif later:
+                elif errands.wake_again or (errands.watch and file is not None):
+                    self._watcher.wake_again(self)  # a new watch tells nothing of what was written before it
+                elif errands.wake_later:
                     self._watcher.wake_later(self)
             finally:
                 with self._lock:
                     self._passing_on = False
 
-    def _has_to_pass_on(self) -> bool:
-        return bool(
-            self._to_hand_over
-            or self._to_watch
-            or self._to_wake_again
-            or self._to_wake_later
-            or self._to_forget
-            or self._to_let_go
-        )
-
     # What follows is called with _lock held.
+
+    def _noted(self) -> _Errands:
+        """The errands, to note one more."""
+        if self._errands is None:
+            self._errands = _Errands()
+        return self._errands
+
+    def _note_forget(self) -> _Errands:
+        errands = self._noted()
+        errands.watch, errands.forget = False, True
+        return errands
 
     def _move(self, subscription: Subscription, state: State) -> None:
         self._members[subscription.state].pop(subscription, None)
@@ -271,7 +273,7 @@ class Feed:
         if not self._behind:
             self.sharing.clear()
         if not self._live and self._reader is not None:  # there is nothing to read for
-            self._to_let_go.append(self._reader)
+            self._noted().let_go.append(self._reader)
             self._reader = None
 
     def _fall_behind(self, subscription: Subscription, reader: Reader, message: Message | None) -> None:
@@ -279,12 +281,14 @@ class Feed:
         subscription.reader = reader.clone()
         subscription.pending, subscription.at_end = message, False
         if subscription is not self._joining:
-            self._to_hand_over.append(subscription)
+            self._noted().hand_over.append(subscription)
 
     def _watch(self, file: LogFile) -> None:
         """Have the watcher told that this is the file to watch."""
         if self._open and (self._watched is None or file.identity != self._watched.identity):
-            self._watched, self._to_watch = file, self._end is None
+            self._watched = file
+            if self._end is None:
+                self._noted().watch = True
 
     # What follows is called with _reading held.
 
@@ -355,12 +359,14 @@ class Feed:
             self._tell(Increment(self.name, text, reader, size, initial=initial, complete=complete), reader)
             if complete:
                 break
+            if reader.offset >= size:
+                break
             initial = False
-            if budget is not None and reader.offset < size:
+            if budget is not None:
                 budget -= reader.offset - start
                 if budget <= 0:
                     with self._lock:
-                        self._to_wake_again = True
+                        self._noted().wake_again = True
                     return True
         return False
 
@@ -418,7 +424,7 @@ class Feed:
                 if not subscription.over:
                     self._move(subscription, State.WAITING)
                 if not (self._live or self._behind):  # or a deleted file would take space
-                    self._to_let_go.append(self._watched)
+                    self._noted().let_go.append(self._watched)
                     self._watched = None
             return True
         subscription.start_over(file)
@@ -466,7 +472,7 @@ class Feed:
             for subscription in list(self._waiting):
                 subscription.start_over(file)
                 self._move(subscription, State.BEHIND)
-                self._to_hand_over.append(subscription)
+                self._noted().hand_over.append(subscription)
 
     def _note_unreadable(self, error: OSError) -> None:
         """A file that is not to be opened now may be in a moment: have the sweep ask again, and say so once."""
@@ -492,7 +498,7 @@ class Feed:
                     self._fall_behind(subscription, reader, None)
             for subscription in list(self._waiting):
                 self._move(subscription, State.BEHIND)
-                self._to_hand_over.append(subscription)
+                self._noted().hand_over.append(subscription)
             for subscription in self._behind:
                 subscription.end = end
-            self._to_watch, self._to_forget = False, True
+            self._note_forget()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import struct
 from collections import deque
-from collections.abc import Callable
 
 from .logfile import LogFile
-from .relief import Loop, Shift
+from .relief import Follower, Loop, Relief, Shift
 
 try:
     from watchdog.observers.inotify_c import (
@@ -47,8 +46,8 @@ class Inotify(InotifyFD):
     that was written to several times is looked at once.
     """
 
-    def __init__(self, is_relieved: Callable[[Loop, Shift], bool] = lambda loop, shift: False) -> None:
-        """Open a descriptor. `is_relieved(loop, shift)` tells a thread that another one reads in its place.
+    def __init__(self, relief: Relief) -> None:
+        """Open a descriptor; `relief` watches over its `loop`.
 
         Raises OSError where there is none to be had.
         """
@@ -56,7 +55,7 @@ class Inotify(InotifyFD):
             raise OSError(errno.ENOSYS, _missing)
         super().__init__()
         self._is_reading = False  # or else `close` leaves the descriptors to a thread that may never come to be
-        self._is_relieved = is_relieved
+        self.relief = relief
         self._events: deque[_Changed | InotifyEvent] = deque()  # read, and not handled yet
         self.loop = Loop("logstream-inotify", self._read_on)
         self.loop.thread = self
@@ -70,7 +69,8 @@ class Inotify(InotifyFD):
         while self.should_keep_running():
             while self._events:
                 self.handle_event(self._events.popleft())  # type: ignore[arg-type]
-                if self._is_relieved(self.loop, shift):
+                if self.loop.shift is not shift:
+                    self.relief.come_back(shift)
                     return
             self._take_apart(self._read_event_buffer(_EVENTS))
 
@@ -92,10 +92,10 @@ class Inotify(InotifyFD):
 class Watch:
     """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
 
-    def __init__(self, inotify: Inotify, file: LogFile, on_change: Callable[[], object]) -> None:
-        """Have `on_change()` called for each change of a file. Raises OSError where there is no watch to be had."""
+    def __init__(self, inotify: Inotify, file: LogFile, follower: Follower) -> None:
+        """Have `follower` woken for each change of a file. Raises OSError where there is no watch to be had."""
         self._inotify = inotify
-        self._on_change = on_change
+        self._follower = follower
         self._id = CallbackId(id(self))
         # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
         # Asked for is only what can matter: reading the file ourselves must not wake us.
@@ -117,7 +117,8 @@ class Watch:
 
     def on_event(self, event: InotifyEvent) -> None:
         """The file has changed."""
-        self._on_change()
+        inotify = self._inotify
+        inotify.relief.wake(inotify.loop.shift, self._follower)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The file is gone for good; the sweep finds the next one."""

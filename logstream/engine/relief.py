@@ -1,8 +1,8 @@
 """Keeping the threads that wake followers going, when one of them is stuck with a file that cannot be read.
 
-A loop is carried on by one thread at a time, its shift. A shift that does not come back from one follower for PATIENCE
-is left to itself, and another thread takes the loop over; meanwhile that follower is put off. All that costs nothing
-while all is well but a thread that looks ten times a second.
+A loop is carried on by one thread at a time, its shift. A shift that is found in the same call of a follower twice in a
+row is left to itself, and another thread takes the loop over; meanwhile that follower is put off. All that costs
+nothing while all is well but a thread that looks ten times a second.
 
 Where several followers are stuck with files of one device, all of that device take the slow lane: a few threads of
 their own. So a disk that hangs costs so many threads, and not one for each session on it.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
@@ -21,8 +20,8 @@ from .logfile import Signature
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.1  # seconds that a follower may take before another thread goes on with the others
-_TICK = 0.1  # seconds between two looks at the shifts
+PATIENCE = 0.1  # seconds between two looks at the shifts
+_IN_TROUBLE = 0.05  # the same, while a follower is stuck already: others of its disk may be next
 _SLOW = 3  # followers of a device that are stuck, from which on the device takes the slow lane
 _LANE = 32  # threads of the slow lane
 
@@ -40,22 +39,13 @@ class Follower(Protocol):
 class Shift:
     """One thread's time at a loop, and what it is doing."""
 
-    __slots__ = ("follower", "since", "stuck_with")
+    __slots__ = ("calls", "follower", "stuck_with")
 
     def __init__(self) -> None:
-        # Only that thread changes these two.
-        self.follower: Follower | None = None
-        self.since = 0.0  # when the call for this follower began; 0 between calls
+        # Only that thread changes these two, in this order, around each call that may block.
+        self.calls = 0  # made so far, which tells one from the next
+        self.follower: Follower | None = None  # who is being called; None between calls
         self.stuck_with: Follower | None = None  # when it was relieved
-
-    def enter(self, follower: Follower) -> None:
-        """A call that may block begins."""
-        self.follower = follower
-        self.since = time.monotonic()
-
-    def leave(self) -> None:
-        """The call has ended."""
-        self.since = 0.0
 
 
 class Loop:
@@ -92,9 +82,13 @@ class Relief:
         self._loops: list[Loop] = []
         self._stuck: dict[Follower, bool] = {}  # and whether each has been put off since
         self._devices: Counter[int | None] = Counter()  # of those that are stuck
+        self.is_troubled = False  # whether any follower is stuck; may be asked without the lock
         self._lane: deque[Follower] = deque()
         self._lane_threads = 0
-        self._stopped = threading.Event()
+        # Guards nothing: it is held until all ends, and waiting for that is waiting for it, at a lock's low cost.
+        self._stopping = threading.Lock()
+        self._stopping.acquire()
+        self._stopped = False
         self.monitor = threading.Thread(target=self._watch_over, name="logstream-relief", daemon=True)
 
     def start(self, loops: list[Loop]) -> None:
@@ -105,20 +99,19 @@ class Relief:
 
     def stop(self) -> None:
         """Watch no more. Idempotent."""
-        self._stopped.set()
+        with self._lock:
+            if not self._stopped:
+                self._stopped = True
+                self._stopping.release()
 
     def wake(self, shift: Shift, follower: Follower) -> None:
         """Wake a follower, on the thread whose shift this is; or put it off, where it is stuck."""
-        if self._stuck and self.put_off(follower):
+        if self.is_troubled and self.put_off(follower):
             return
-        shift.enter(follower)
+        shift.calls += 1
+        shift.follower = follower
         _wake(follower)
-        shift.leave()
-
-    @property
-    def is_troubled(self) -> bool:
-        """Whether any follower is stuck."""
-        return bool(self._stuck)
+        shift.follower = None
 
     def put_off(self, follower: Follower) -> bool:
         """Whether a follower must not be dealt with here, but will be woken later."""
@@ -133,24 +126,27 @@ class Relief:
         self._staff_lane()
         return True
 
-    def is_relieved(self, loop: Loop, shift: Shift) -> bool:
-        """Whether another thread has taken a loop over from this shift, which has nothing more to do then."""
-        if loop.shift is shift:
-            return False
+    def come_back(self, shift: Shift) -> None:
+        """What a thread does last, that finds its loop taken over: who was put off because of it is woken."""
         follower = shift.stuck_with
         if follower is not None and self._note_back(follower):
             with self._lock:
                 self._lane.append(follower)
             self._staff_lane()
-        return True
 
     def _watch_over(self) -> None:
-        while not self._stopped.wait(_TICK):
+        found: dict[Loop, tuple[Shift, int]] = {}  # the call that each loop was in at the last look
+        while not self._stopping.acquire(timeout=_IN_TROUBLE if self.is_troubled else PATIENCE):
             for loop in self._loops:
                 shift = loop.shift
-                since, follower = shift.since, shift.follower
-                if since and follower is not None and time.monotonic() - since > PATIENCE:
+                follower, call = shift.follower, (shift, shift.calls)  # in this order, it is the call of that follower
+                if follower is None:
+                    continue
+                if found.get(loop) == call:
                     self._relieve(loop, shift, follower)
+                found[loop] = call
+            if self._lane:  # and perhaps there was no thread to be had for it
+                self._staff_lane()
 
     def _relieve(self, loop: Loop, shift: Shift, follower: Follower) -> None:
         self._note_stuck(follower)
@@ -158,20 +154,22 @@ class Relief:
         logger.debug("%s does not come back from %s", loop.thread.name, follower.path)
         try:
             loop.take_over(Shift())
-        except RuntimeError:  # no thread to be had: the next tick tries again
-            self._note_back(follower)
+        except RuntimeError:  # no thread to be had: the next look tries again
+            self.come_back(shift)
 
     def _note_stuck(self, follower: Follower) -> None:
         with self._lock:
             if follower not in self._stuck:
                 self._stuck[follower] = False
                 self._devices[_device(follower)] += 1
+                self.is_troubled = True
 
     def _note_back(self, follower: Follower) -> bool:
         """Returns whether the follower has been put off meanwhile."""
         with self._lock:
             was_put_off = self._stuck.pop(follower, False)
             self._devices = Counter(_device(one) for one in self._stuck)
+            self.is_troubled = bool(self._stuck)
             return was_put_off
 
     def _staff_lane(self) -> None:
@@ -181,14 +179,14 @@ class Relief:
             self._lane_threads += 1
         try:
             threading.Thread(target=self._serve_lane, name="logstream-slow-lane", daemon=True).start()
-        except RuntimeError:  # whoever is put off next tries again
+        except RuntimeError:  # the monitor tries again
             with self._lock:
                 self._lane_threads -= 1
 
     def _serve_lane(self) -> None:
         while True:
             with self._lock:
-                if not self._lane or self._stopped.is_set():
+                if not self._lane or self._stopped:
                     self._lane_threads -= 1
                     return
                 follower = self._lane.popleft()

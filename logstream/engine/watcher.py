@@ -175,7 +175,7 @@ class _Observer:
 
     def _start_inotify(self, warn: Callable[[OSError], None]) -> Inotify | None:
         try:
-            inotify = Inotify(self._relief.is_relieved)
+            inotify = Inotify(self._relief)
         except OSError as error:
             warn(error)
             return None
@@ -195,8 +195,7 @@ class _Observer:
         inotify = self._inotify
         if inotify is None:
             return
-        relief, loop = self._relief, inotify.loop
-        watch: Watch | None = Watch(inotify, file, lambda: relief.wake(loop.shift, follower))
+        watch: Watch | None = Watch(inotify, file, follower)
         with self._changed:
             if follower in self._followers:
                 watch, self._followers[follower] = self._followers[follower], watch
@@ -257,23 +256,30 @@ class _Observer:
                 later, self._later = self._later, set()
             slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
             for part in slices:
-                for follower in part:
-                    if not self._look(shift, follower, follower in later):
-                        return
+                if not self._look_at(shift, part, later):
+                    return
                 if not self._serve(shift, SWEEP_INTERVAL / len(slices)):
                     return
 
-    def _look(self, shift: Shift, follower: Follower, must_wake: bool) -> bool:
-        """Look at one file, and wake its follower if it must know. Returns whether the loop is still this shift's."""
-        relief = self._relief
-        if relief.is_troubled and relief.put_off(follower):
-            return True
-        shift.enter(follower)
-        changed = _is_changed(follower)
-        shift.leave()
-        if (changed or must_wake) and follower in self._followers:
-            relief.wake(shift, follower)
-        return not relief.is_relieved(self._sweep, shift)
+    def _look_at(self, shift: Shift, followers: list[Follower], later: set[Follower]) -> bool:
+        """Look at files, and wake those followers that must know, or are among `later`.
+
+        Returns whether the loop is still this shift's.
+        """
+        relief, loop = self._relief, self._sweep
+        for follower in followers:
+            if relief.is_troubled and relief.put_off(follower):
+                continue
+            shift.calls += 1
+            shift.follower = follower
+            changed = _is_changed(follower)
+            shift.follower = None
+            if (changed or follower in later) and follower in self._followers:
+                relief.wake(shift, follower)
+            if loop.shift is not shift:
+                relief.come_back(shift)
+                return False
+        return True
 
     def _serve(self, shift: Shift, seconds: float) -> bool:
         """For so long, wake those who have asked for it. Returns whether the loop is still this shift's."""
@@ -287,7 +293,8 @@ class _Observer:
                 known = follower in self._followers
             if known:
                 self._relief.wake(shift, follower)
-                if self._relief.is_relieved(self._sweep, shift):
+                if self._sweep.shift is not shift:
+                    self._relief.come_back(shift)
                     return False
         return not self._stopped
 

@@ -7,6 +7,7 @@ import pytest
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, Mask
 
 from logstream.engine.inotify import Inotify
+from logstream.engine.relief import Relief
 
 
 class Callback:
@@ -27,7 +28,7 @@ class Callback:
 
 def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several changes of a file are one call; a lost event and a file's end are told, and a name is skipped."""
-    inotify = Inotify()
+    inotify = Inotify(Relief())
     callbacks = Callback(), Callback()
     watches = []
     for number, callback in enumerate(callbacks):
