@@ -306,9 +306,7 @@ def test_the_end_stays_in_sight_until_the_reader_scrolls_up(open_page: Opening, 
             page.press(*END)
         else:
             wait_until(lambda: page.seen("#end") is None or page.scroll(2000))  # type: ignore[func-returns-value]
-        wait_until(lambda: page.seen("#end") is None)
-        if back != "wheel":  # which may come to rest a pixel off
-            wait_until(lambda: page.from_end() == 0)
+        wait_until(lambda: page.from_end() == 0 and page.seen("#end") is None)
         append(path, lines(0, 300))
         page.await_text(path.read_text())
         wait_until(lambda: page.from_end() == 0)
