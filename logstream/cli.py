@@ -61,6 +61,7 @@ _name = click.argument("name", callback=_parse_name)
 
 
 @click.group("logstream", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="logstream", prog_name="logstream")
 def cli() -> None:
     """Live logs over WebSocket."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # or names that its encoding does not have could not be printed
