@@ -3,6 +3,7 @@
 from .config import ConfigurationError
 from .engine.manager import LogStreamManager
 from .server.app import create_app
+from .version import __version__
 from .web.extension import LogStream
 
-__all__ = ["ConfigurationError", "LogStream", "LogStreamManager", "create_app"]
+__all__ = ["ConfigurationError", "LogStream", "LogStreamManager", "__version__", "create_app"]

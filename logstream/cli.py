@@ -31,6 +31,7 @@ from .client import (
 )
 from .config import DEFAULT_ADDRESS
 from .terminal import TerminalFilter
+from .version import __version__
 
 _LARGE = 4 * 1024 * 1024  # bytes of a first load whose progress is worth showing
 _ANEW = 1.0  # seconds between looks for a session that begins again
@@ -61,7 +62,7 @@ _name = click.argument("name", callback=_parse_name)
 
 
 @click.group("logstream", context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="logstream", prog_name="logstream")
+@click.version_option(__version__, prog_name="logstream")
 def cli() -> None:
     """Live logs over WebSocket."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # or names that its encoding does not have could not be printed

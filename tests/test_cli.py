@@ -23,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+from logstream import __version__
 from logstream.client import CONNECT_TIMEOUT
 
 from .serving import PATIENCE, ROOT, ServerProcess, Starting, wait_until
@@ -170,6 +171,11 @@ def test_errors_say_what_to_do(start: Starting, url: str) -> None:
         assert ran.stderr.count("\n") == 1
     assert logstream("sessions", "--url", there, "--token", "secret").returncode == 0
     assert logstream("complete", "a", "--url", there, LOGSTREAM_TOKEN="secret").returncode == 0
+
+
+def test_the_version_is_said() -> None:
+    """By the command as by the package."""
+    assert logstream("--version").stdout == f"logstream, version {__version__}\n"
 
 
 def test_serve_is_the_same_server(tmp_path: Path) -> None:
