@@ -11,7 +11,7 @@ marked as a leaf leads to another. Nothing of ours is held while watchdog is cal
 | lock | guards | who may block under it |
 | --- | --- | --- |
 | `Feed._reading` | the place of those who are live, and the order of what they get | who reads the file for them |
-| `Feed._lock` | the states of a session's subscriptions, and what is noted to be passed on | nobody |
+| `Feed._lock` | the states of a session's subscriptions, and the errands that a move leaves | nobody |
 | `LogStreamManager._lock` | who follows what, and what is complete | nobody |
 | `CatchUp._lock` | a client's turns, and which thread drives a subscription | nobody: waiting releases it |
 | `_Observer._starting` | the start of the watcher's threads | nobody: a thread starts in a moment |

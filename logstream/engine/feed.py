@@ -24,7 +24,7 @@ The states of a subscription, and what moves it from one to another:
 
 Every move is made by `Feed._move` with the feed's `_lock` held; 1 to 4 also with `_reading`, so that nobody joins or
 leaves those who are live while text is on its way to them. What a move leaves to do for others (a catch-up, the
-watcher) is noted, and done by `_pass_on` when no lock is held.
+watcher) is noted as errands, and done by `_pass_on` when no lock is held.
 """
 
 from __future__ import annotations

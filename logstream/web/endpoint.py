@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import resource
@@ -26,7 +25,7 @@ from .gate import Gate
 from .metrics import Metrics
 from .sockets import find_socket
 from .stalls import limit_stall
-from .upgrade import WebSockets, read, wsgi_response
+from .upgrade import WebSockets, read, wsgi_response_class
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -129,7 +128,12 @@ class Endpoint:
                 "and end TLS in front of it"
             )
             return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
-        return wsgi_response(self._connect)
+        return self._connecting_response()
+
+    @functools.cached_property
+    def _connecting_response(self) -> type[Response]:
+        """The class of responses that `_connect` makes."""
+        return wsgi_response_class(current_app.response_class, self._connect)
 
     def _connect(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request that may become a WebSocket with one, as long as there is a place for it.
@@ -140,12 +144,10 @@ class Endpoint:
         assert sock is not None, "the route has looked"
         app = current_app._get_current_object()  # type: ignore[attr-defined]
         places = self._places
-        with contextlib.ExitStack() as place:
-            if not places.acquire(blocking=False):
-                return self.gate.refuse(_FULL)(environ, start_response)
-            place.callback(places.release)
-            serve = functools.partial(self._serve, functools.partial(self.gate.allows_later, app, environ))
-            return ClosingIterator(self._websockets.run(environ, sock, serve, start_response), place.pop_all().close)
+        if not places.acquire(blocking=False):
+            return self.gate.refuse(_FULL)(environ, start_response)
+        serve = functools.partial(self._serve, functools.partial(self.gate.allows_later, app, environ))
+        return ClosingIterator(self._websockets.run(environ, sock, serve, start_response), places.release)
 
     def _serve(self, allows: Callable[[str], bool], ws: Server, connection: Connection) -> None:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from flask_sock import Sock
 from simple_websocket import ConnectionError as HandshakeError
 from simple_websocket import Server
@@ -28,16 +28,19 @@ logger = logging.getLogger(__name__)
 
 _EXTENSIONS_KEY = "HTTP_SEC_WEBSOCKET_EXTENSIONS"
 _SERVE_KEY = "logstream.serve"
+_PASSED_ON = ("HTTP_", "wsgi.", "SERVER_", "REQUEST_METHOD")  # how the keys begin that matter for a handshake
 
 
-def wsgi_response(application: WSGIApplication) -> Response:
-    """A response of the current app that is made by a WSGI application, when Flask is done with the request."""
+def wsgi_response_class(base: type[Response], application: WSGIApplication) -> type[Response]:
+    """The class of responses that are made by a WSGI application, when Flask is done with the request.
+
+    It derives from the app's own class, or else Flask would turn a response into one, and what is ours would be lost.
+    """
 
     def answer(_: Response, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return application(environ, start_response)
 
-    # Of the app's own class, or else Flask would turn it into one, and what is ours would be lost.
-    return cast(Response, type("WSGIResponse", (current_app.response_class,), {"__call__": answer})())
+    return cast("type[Response]", type("WSGIResponse", (base,), {"__call__": answer}))
 
 
 class WebSockets:
@@ -66,10 +69,7 @@ class WebSockets:
 
         A request that is no valid handshake gets an HTTP answer.
         """
-        headers = {key: value for key, value in environ.items() if key.startswith("HTTP_")}
-        extensions = accept_deflate(headers.pop(_EXTENSIONS_KEY, ""))
-        if extensions is not None:
-            headers[_EXTENSIONS_KEY] = extensions  # simple-websocket accepts what it is offered
+        extensions = accept_deflate(environ.get(_EXTENSIONS_KEY, ""))
         connection = Connection(sock, self._settings.stall_timeout, deflates=extensions is not None)
         served = []
 
@@ -82,11 +82,13 @@ class WebSockets:
             return bytes  # nobody writes by it
 
         answers: list[tuple[str, list[tuple[str, str]]]] = []
-        server = {
-            key: value for key, value in environ.items() if key.startswith(("wsgi.", "SERVER_", "REQUEST_METHOD"))
-        }
-        inner = server | headers | {"SCRIPT_NAME": "", "PATH_INFO": "/", _SERVE_KEY: serve_and_note}
+        inner = {key: value for key, value in environ.items() if key.startswith(_PASSED_ON)}
+        inner |= {"SCRIPT_NAME": "", "PATH_INFO": "/", _SERVE_KEY: serve_and_note}
         inner[SOCKET_KEYS[0]] = SocketAdapter(connection, self._settings.ping_interval)
+        if extensions is not None:
+            inner[_EXTENSIONS_KEY] = extensions  # simple-websocket accepts what it is offered
+        else:
+            inner.pop(_EXTENSIONS_KEY, None)
         try:
             body = self._app(inner, note_answer)
         except BaseException:
