@@ -18,18 +18,20 @@ from typing import Any, NoReturn
 
 import click
 
+from .binding import binding_problem
 from .client import (
     CONNECT_TIMEOUT,
     Backoff,
     Event,
     FollowError,
     NoServerError,
+    NotAllowedError,
     SessionError,
     authorization,
     follow,
     server_address,
 )
-from .config import DEFAULT_ADDRESS
+from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
 from .terminal import TerminalFilter
 from .version import __version__
 
@@ -65,6 +67,10 @@ _name = click.argument("name", callback=_parse_name)
 @click.version_option(__version__, prog_name="logstream")
 def cli() -> None:
     """Live logs over WebSocket."""
+    try:
+        check_environment()
+    except ConfigurationError as error:
+        _fail(str(error))
     if isinstance(sys.stdout, io.TextIOWrapper):  # or names that its encoding does not have could not be printed
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -77,6 +83,13 @@ def serve(directory: str | None, bind: str | None, token: str | None) -> None:
     """Serve the logs of a directory, under gunicorn."""
     settings = {"LOGSTREAM_DIRECTORY": directory, "LOGSTREAM_BIND": bind, "LOGSTREAM_TOKEN": token}
     os.environ.update({key: value for key, value in settings.items() if value is not None})
+    try:
+        address = bind_address()
+    except ConfigurationError as error:
+        _fail(str(error))
+    problem = binding_problem(address)
+    if problem is not None:
+        _fail(f"{address} {problem}: choose another one with -b HOST:PORT.")
     arguments = ["-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "logstream:create_app()"]
     os.execv(sys.executable, [sys.executable, *arguments])
 
@@ -97,7 +110,7 @@ def tail(name: str, lines: int | None, until_complete: bool, url: str, token: st
         with out:
             _tail(name, lines, until_complete, url, token, out)
     except FollowError as error:
-        _fail(str(error))
+        _fail(_advice(str(error)) if isinstance(error, NotAllowedError) and error.needs_token else str(error))
     except BrokenPipeError:
         sys.stderr.close()  # who reads has left; Python would complain at its end
         sys.exit(1)
@@ -259,8 +272,8 @@ def _request(url: str, path: str, token: str | None, method: str = "GET") -> Any
             body = response.read()
             return json.loads(body) if body else None
     except urllib.error.HTTPError as error:
-        hint = ": give it with --token or LOGSTREAM_TOKEN" if error.code == 401 else ""
-        _fail(f"The server refuses: {_sentence(error)}{hint}")
+        said = f"The server refuses: {_sentence(error)}"
+        _fail(_advice(said) if error.code == 401 else said)
     except (OSError, ValueError, http.client.HTTPException) as error:
         problem = " ".join(str(getattr(error, "reason", error)).split())  # which may be what it has said
         _fail(f"There is no server at {url}: {problem}.")
@@ -268,8 +281,15 @@ def _request(url: str, path: str, token: str | None, method: str = "GET") -> Any
         _fail(str(error))
 
 
+def _advice(sentence: str) -> str:
+    """What is said where a token is missing or wrong."""
+    return f"{sentence.rstrip('.')}: give it with --token or LOGSTREAM_TOKEN."
+
+
 def _sentence(error: urllib.error.HTTPError) -> str:
     """What a server says beside a status of 400 and more."""
+    if error.code == 404 and error.headers.get_content_type() == "text/html":
+        return "nothing of logstream is at this address: is there a path in --url that is wrong or missing?"
     try:
         said = error.read(200).decode(errors="replace").strip().splitlines()
     except (OSError, http.client.HTTPException):

@@ -30,7 +30,11 @@ class NoServerError(FollowError):
 
 
 class NotAllowedError(FollowError):
-    """The server refuses this client: the token is missing or wrong, or it serves others."""
+    """The server refuses this client: the token is missing or wrong (`needs_token`), or it serves others."""
+
+    def __init__(self, sentence: str, *, needs_token: bool = False) -> None:
+        super().__init__(sentence)
+        self.needs_token = needs_token
 
 
 class SessionError(FollowError):
@@ -158,9 +162,11 @@ def _connect(address: str, token: str | None) -> WebSocket:
         return WebSocket(address, headers, CONNECT_TIMEOUT)
     except RefusedError as error:
         if error.status in (401, 403):
-            what = "a valid token is needed" if error.status == 401 else "it does not serve this client"
-            raise NotAllowedError(f"The server refuses: {what}.") from None
-        raise NoServerError(f"The server at {address} answers with HTTP status {error.status}.") from None
+            needs_token = error.status == 401
+            what = "a valid token is needed" if needs_token else "it does not serve this client"
+            raise NotAllowedError(f"The server refuses: {what}.", needs_token=needs_token) from None
+        what = ": is there a path in the address that is wrong or missing?" if error.status == 404 else "."
+        raise NoServerError(f"The server at {address} answers with HTTP status {error.status}{what}") from None
     except (LostError, OSError, ValueError) as error:
         raise NoServerError(f"There is no server at {address}: {error}.") from None
 

@@ -16,6 +16,7 @@ DEFAULT_ADDRESS = "127.0.0.1:8000"
 RESERVED_THREADS = 32  # of a web server that has enough of them: so many are not for WebSockets
 
 _PREFIX = "LOGSTREAM_"
+_SWITCHES = ("on", "true", "yes", "1", "false", "no", "0")  # for whoever takes a setting for a switch
 # What Kubernetes sets in each container beside a service that is called logstream.
 _SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -89,6 +90,11 @@ def bind_address(environ: Mapping[str, str] | None = None) -> str:
     if port:
         return f"0.0.0.0:{_port('PORT', port)}"
     return DEFAULT_ADDRESS
+
+
+def check_environment(environ: Mapping[str, str] | None = None) -> None:
+    """Raise ConfigurationError for an environment variable that begins like a setting's and is none."""
+    _check_keys(os.environ if environ is None else environ)
 
 
 def parse_origin(text: str) -> Origin | None:
@@ -179,6 +185,8 @@ def _number(kind: type[int] | type[float], least: float, unit: str) -> Callable[
 def _tmux(key: str, value: Any) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ConfigurationError(f"{key} must be 'auto', 'off', or the name or path of a tmux socket, not {value!r}")
+    if value.lower() in _SWITCHES:
+        raise ConfigurationError(f"{key} must be 'auto' or 'off', or the name or path of a tmux socket, not {value!r}")
     return value
 
 

@@ -159,9 +159,12 @@ def test_errors_say_what_to_do(start: Starting, url: str) -> None:
         (("tail", "a", "--url", "http://127.0.0.1:9"), "no server"),
         (("sessions", "--url", "http://127.0.0.1:9"), "no server"),
         (("sessions", "--url", "nonsense://x"), "no address"),
-        (("tail", "a", "--url", there), "token"),
-        (("sessions", "--url", there), "LOGSTREAM_TOKEN"),
-        (("complete", "a", "--url", there, "--token", "wrong"), "LOGSTREAM_TOKEN"),
+        (("sessions", "--url", "http://127.0.0.1:abc"), "no address"),
+        (("sessions", "--url", f"{url}/nothing"), "path in --url"),
+        (("tail", "a", "--url", f"{url}/nothing"), "path in the address"),
+        (("tail", "a", "--url", there), "token is needed: give it with --token or LOGSTREAM_TOKEN."),
+        (("sessions", "--url", there), "token is needed: give it with --token or LOGSTREAM_TOKEN."),
+        (("complete", "a", "--url", there, "--token", "wrong"), "is needed: give it with --token or LOGSTREAM_TOKEN."),
         (("tail", "missing", "--url", url), "not found"),
         (("complete", "a/../b", "--url", url), "refuses"),
     ):
@@ -176,6 +179,26 @@ def test_errors_say_what_to_do(start: Starting, url: str) -> None:
 def test_the_version_is_said() -> None:
     """By the command as by the package."""
     assert logstream("--version").stdout == f"logstream, version {__version__}\n"
+
+
+def test_a_server_that_cannot_be_started_says_why_at_once(server: ServerProcess) -> None:
+    """An address that is taken, or not this machine's, or a setting that is none: one line, and exit code 1."""
+    for arguments, environment, said in (
+        (
+            ("-b", f"127.0.0.1:{server.port}"),
+            {},
+            f"127.0.0.1:{server.port} is taken by another process: choose another",
+        ),
+        (("-b", "192.0.2.1:8000"), {}, "192.0.2.1:8000 is no address of this machine"),
+        (("-b", "no such host:8000"), {}, "cannot be bound"),
+        (("-b", "8000"), {}, "HOST:PORT"),
+        ((), {"LOGSTREAM_TOKN": "x"}, "LOGSTREAM_TOKN is no setting: did you mean LOGSTREAM_TOKEN?"),
+    ):
+        ran = logstream("serve", *arguments, **environment)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert said in ran.stderr
+        assert ran.stderr.count("\n") == 1
+    assert "did you mean LOGSTREAM_URL?" in logstream("sessions", LOGSTREAM_URI="http://127.0.0.1:9").stderr
 
 
 def test_serve_is_the_same_server(tmp_path: Path) -> None:

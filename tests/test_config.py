@@ -55,6 +55,7 @@ def test_config_goes_before_the_environment_and_both_before_the_default(tmp_path
         {"LOGSTREAM_LOG_LEVEL": "loud"},
         {"LOGSTREAM_TMUX": ""},
         {"LOGSTREAM_TMUX": True},
+        {"LOGSTREAM_TMUX": "on"},
         {"LOGSTREAM_LOG_LEVEL": 10},
     ],
 )
