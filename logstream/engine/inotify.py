@@ -69,8 +69,7 @@ class Inotify(InotifyFD):
         while self.should_keep_running():
             while self._events:
                 self.handle_event(self._events.popleft())  # type: ignore[arg-type]
-                if self.loop.shift is not shift:
-                    self.relief.come_back(shift)
+                if shift.stuck_with is not None and self.relief.come_back(shift):
                     return
             self._take_apart(self._read_event_buffer(_EVENTS))
 

@@ -45,7 +45,9 @@ class Shift:
         # Only that thread changes these two, in this order, around each call that may block.
         self.calls = 0  # made so far, which tells one from the next
         self.follower: Follower | None = None  # who is being called; None between calls
-        self.stuck_with: Follower | None = None  # when it was relieved
+        # Whom it does not come back from, as the monitor has it; guarded by the relief's lock, and looked at by the
+        # thread after each call.
+        self.stuck_with: Follower | None = None
 
 
 class Loop:
@@ -126,51 +128,64 @@ class Relief:
         self._staff_lane()
         return True
 
-    def come_back(self, shift: Shift) -> None:
-        """What a thread does last, that finds its loop taken over: who was put off because of it is woken."""
-        follower = shift.stuck_with
-        if follower is not None and self._note_back(follower):
-            with self._lock:
-                self._lane.append(follower)
-            self._staff_lane()
+    def come_back(self, shift: Shift) -> bool:
+        """Whether another thread has taken a loop over, so that this one has nothing more to do.
+
+        To be asked after each call that was found to be `stuck_with` somebody. Who was put off meanwhile is woken.
+        """
+        with self._lock:
+            follower = shift.stuck_with
+            if follower is None:  # the monitor has seen in time that the call was over
+                return False
+            if not self._free(follower):
+                return True
+            self._lane.append(follower)
+        self._staff_lane()
+        return True
 
     def _watch_over(self) -> None:
-        found: dict[Loop, tuple[Shift, int]] = {}  # the call that each loop was in at the last look
+        found: dict[Loop, tuple[Shift, int]] = {}  # whose shift each was at the last look, and in which call
         while not self._stopping.acquire(timeout=_IN_TROUBLE if self.is_troubled else PATIENCE):
             for loop in self._loops:
                 shift = loop.shift
-                follower, call = shift.follower, (shift, shift.calls)  # in this order, it is the call of that follower
-                if follower is None:
-                    continue
-                if found.get(loop) == call:
-                    self._relieve(loop, shift, follower)
-                found[loop] = call
+                follower, calls = shift.follower, shift.calls  # in this order, it is the call of that follower
+                if follower is not None and found.get(loop) == (shift, calls):
+                    self._relieve(loop, shift, follower, calls)
+                found[loop] = shift, calls
             if self._lane:  # and perhaps there was no thread to be had for it
                 self._staff_lane()
 
-    def _relieve(self, loop: Loop, shift: Shift, follower: Follower) -> None:
-        self._note_stuck(follower)
-        shift.stuck_with = follower
+    def _relieve(self, loop: Loop, shift: Shift, follower: Follower, calls: int) -> None:
+        with self._lock:
+            shift.stuck_with = follower
+            if shift.follower is None or shift.calls != calls:  # it has come back, and perhaps did not see that
+                shift.stuck_with = None
+                return
+            self._hold(follower)
+            try:
+                loop.take_over(Shift())
+            except RuntimeError:  # no thread to be had: the next look tries again
+                shift.stuck_with = None
+                if self._free(follower):
+                    self._lane.append(follower)
+                return
         logger.debug("%s does not come back from %s", loop.thread.name, follower.path)
-        try:
-            loop.take_over(Shift())
-        except RuntimeError:  # no thread to be had: the next look tries again
-            self.come_back(shift)
 
-    def _note_stuck(self, follower: Follower) -> None:
-        with self._lock:
-            if follower not in self._stuck:
-                self._stuck[follower] = False
-                self._devices[_device(follower)] += 1
-                self.is_troubled = True
+    # What follows, up to _free, is called with the lock held.
 
-    def _note_back(self, follower: Follower) -> bool:
-        """Returns whether the follower has been put off meanwhile."""
-        with self._lock:
-            was_put_off = self._stuck.pop(follower, False)
-            self._devices = Counter(_device(one) for one in self._stuck)
-            self.is_troubled = bool(self._stuck)
-            return was_put_off
+    def _hold(self, follower: Follower) -> None:
+        """Note that a follower is stuck."""
+        if follower not in self._stuck:
+            self._stuck[follower] = False
+            self._devices[_device(follower)] += 1
+            self.is_troubled = True
+
+    def _free(self, follower: Follower) -> bool:
+        """Note that a follower is not stuck any more. Returns whether it has been put off meanwhile."""
+        was_put_off = self._stuck.pop(follower, False)
+        self._devices = Counter(_device(one) for one in self._stuck)
+        self.is_troubled = bool(self._stuck)
+        return was_put_off
 
     def _staff_lane(self) -> None:
         with self._lock:
@@ -190,10 +205,10 @@ class Relief:
                     self._lane_threads -= 1
                     return
                 follower = self._lane.popleft()
-            self._note_stuck(follower)
+                self._hold(follower)
             _wake(follower)
-            if self._note_back(follower):
-                with self._lock:
+            with self._lock:
+                if self._free(follower):
                     self._lane.append(follower)
 
 

@@ -266,7 +266,7 @@ class _Observer:
 
         Returns whether the loop is still this shift's.
         """
-        relief, loop = self._relief, self._sweep
+        relief = self._relief
         for follower in followers:
             if relief.is_troubled and relief.put_off(follower):
                 continue
@@ -276,8 +276,7 @@ class _Observer:
             shift.follower = None
             if (changed or follower in later) and follower in self._followers:
                 relief.wake(shift, follower)
-            if loop.shift is not shift:
-                relief.come_back(shift)
+            if shift.stuck_with is not None and relief.come_back(shift):
                 return False
         return True
 
@@ -293,8 +292,7 @@ class _Observer:
                 known = follower in self._followers
             if known:
                 self._relief.wake(shift, follower)
-                if self._sweep.shift is not shift:
-                    self._relief.come_back(shift)
+                if shift.stuck_with is not None and self._relief.come_back(shift):
                     return False
         return not self._stopped
 

@@ -171,3 +171,50 @@ def test_a_hanging_disk_does_not_keep_the_manager_from_closing(
     assert not caplog.messages
     disk.answers.set()
     wait_until(lambda: threading.active_count() <= threads)
+
+
+class Woken:
+    """A follower that counts how often it is woken."""
+
+    path = "log"
+    seen = None
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def wake(self) -> None:
+        self.times += 1
+
+
+def test_a_call_that_ends_while_it_is_given_up_is_not_given_up() -> None:
+    """Or its thread would go on with the loop beside another one, and its follower would be put off for ever."""
+    relief, follower = module.Relief(), Woken()
+    loop = module.Loop("loop", lambda shift: None)
+    shift = loop.shift
+    relief.wake(shift, follower)
+    relief._relieve(loop, shift, follower, shift.calls)
+    assert loop.shift is shift
+    assert not relief.is_troubled
+    assert shift.stuck_with is None or not relief.come_back(shift)
+
+    shift.follower = follower  # in the next call already
+    relief._relieve(loop, shift, follower, shift.calls - 1)
+    assert loop.shift is shift
+    assert not relief.is_troubled
+
+
+def test_who_was_put_off_is_woken_when_the_call_comes_back() -> None:
+    """Once, however often it was put off, by a thread of the slow lane."""
+    relief, follower = module.Relief(), Woken()
+    loop = module.Loop("loop", lambda shift: None)
+    shift = loop.shift
+    shift.calls, shift.follower = 1, follower
+    relief._relieve(loop, shift, follower, 1)
+    assert loop.shift is not shift
+    for _ in range(3):
+        relief.wake(loop.shift, follower)
+    assert follower.times == 0
+    assert relief.come_back(shift)
+    wait_until(lambda: follower.times == 1 and not relief.is_troubled)
+    relief.wake(loop.shift, follower)
+    assert follower.times == 2
