@@ -99,6 +99,9 @@ def test_a_log_that_is_older_than_the_session_is_not_its_own(
     os.utime(underscored, (1, 1))
     tmux.begin("a.b")
     assert contenders(tmux, tmp_path) == ({"a.b"}, {"a.b"})
+    begun = sighting(tmux).session.created
+    os.utime(dotted, (begun - 0.001, begun - 0.001))  # made for it, just before it began
+    assert contenders(tmux, tmp_path) == ({"a.b"}, {"a.b"})
     os.utime(underscored)
     assert contenders(tmux, tmp_path) == ({"a.b", "a_b"}, {"a.b", "a_b"})
     os.utime(dotted, (1, 1))
