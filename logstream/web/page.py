@@ -49,7 +49,7 @@ def create_page() -> Blueprint:
     page.before_request(_check_access)
     page.after_request(_secure)
     page.after_request(lambda response: _endpoint().limit_stall(response))
-    page.context_processor(lambda: {"logged_in": _gate().access.has_cookie(request)})
+    page.context_processor(lambda: {"logged_in": _gate().access.has_cookie(request), "theme": _theme()})
     page.get("/", endpoint="index")(_index)
     page.get("/sessions", endpoint="sessions")(_sessions)
     page.get("/sessions/<name>", endpoint="session")(_session)
@@ -91,6 +91,12 @@ def _entry(session: Session, completed: float | None, now: float) -> dict[str, o
         "state": state,
         "since": since,
     }
+
+
+def _theme() -> str:
+    """The colours that the reader has chosen; empty for the system's."""
+    chosen = request.cookies.get("logstream_theme", "")
+    return chosen if chosen in ("light", "dark") else ""
 
 
 def _session(name: str) -> str:

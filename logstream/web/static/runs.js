@@ -1,9 +1,14 @@
 // Styled text as the page's nodes.
 
+import { lookOf } from "./colors.js";
+
 /**
  * @typedef {import("./styles.js").Run} Run
  * @typedef {import("./styles.js").Style} Style
  */
+
+/** @type {WeakMap<Style, HTMLElement>} */
+const models = new WeakMap(); // an element without text for each style, to be copied
 
 /**
  * Runs as nodes, behind those that an element has. Text becomes text nodes only: nothing in a log is ever taken for
@@ -27,17 +32,27 @@ export function appendText(element, text) {
 }
 
 /** @param {string} text @param {Style} style */
-function styled(text, { fg, bg, inverse, link: _, ...attributes }) {
-  const span = document.createElement("span");
-  if (inverse) [fg, bg] = [bg ?? "var(--back)", fg ?? "var(--fore)"];
-  span.style.color = css(fg);
-  span.style.backgroundColor = css(bg);
-  span.classList.add(...Object.keys(attributes));
-  span.append(text);
-  return span;
+function styled(text, style) {
+  let model = models.get(style);
+  if (model === undefined) {
+    model = modelOf(style);
+    models.set(style, model);
+  }
+  const element = model.cloneNode(false);
+  element.appendChild(document.createTextNode(text));
+  return element;
 }
 
-/** @param {number | string | undefined} color */
-function css(color) {
-  return typeof color === "number" ? `var(--c${color})` : (color ?? "");
+/** @param {Style} style */
+function modelOf(style) {
+  const { fg, bg, inverse, link: _, dim, ...attributes } = style;
+  const element = document.createElement("span");
+  const { light, dark, isDim } = lookOf(style);
+  if (!attributes.hidden && (fg !== undefined || bg !== undefined || inverse || (dim && !isDim))) {
+    element.style.color = `light-dark(${light.fore}, ${dark.fore})`;
+  }
+  if (light.back !== null) element.style.backgroundColor = `light-dark(${light.back}, ${dark.back})`;
+  element.classList.add(...Object.keys(attributes));
+  if (isDim) element.classList.add("dim");
+  return element;
 }

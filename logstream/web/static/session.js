@@ -3,6 +3,7 @@
 import { element } from "./elements.js";
 import { bytes } from "./format.js";
 import { LogStream } from "./logstream.js";
+import "./theme.js";
 import { LogView, MAX_LINES } from "./view.js";
 
 const ANEW = 5000; // milliseconds until it is seen whether a complete session has begun again, or a trouble is over

@@ -2,6 +2,7 @@
 
 import { element } from "./elements.js";
 import { age, bytes } from "./format.js";
+import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
 
