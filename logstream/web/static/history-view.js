@@ -3,6 +3,7 @@
 // All lines have their text at once, as that costs little. How it looks takes far more nodes, and comes later, the newest
 // lines first.
 
+import { mayHaveAddress } from "./addresses.js";
 import { appendRuns, appendText } from "./runs.js";
 
 /**
@@ -143,7 +144,7 @@ function fill(history, chunk) {
   chunk.plain.appendData(text);
   chunk.characters += text.length;
   chunk.filled = chunk.to;
-  if (runs.every((run) => run.style === null)) settle(chunk);
+  if (runs.every((run) => run.style === null) && !mayHaveAddress(text)) settle(chunk);
   measure(chunk);
 }
 

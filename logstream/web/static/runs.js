@@ -1,5 +1,6 @@
 // Styled text as the page's nodes.
 
+import { linked } from "./addresses.js";
 import { lookOf } from "./colors.js";
 
 /**
@@ -12,16 +13,29 @@ const models = new WeakMap(); // an element without text for each style, to be c
 
 /**
  * Runs as nodes, behind those that an element has. Text becomes text nodes only: nothing in a log is ever taken for
- * markup.
+ * markup. What leads to an address is in a link.
  *
  * @param {Element} element
  * @param {Run[]} runs
  */
 export function appendRuns(element, runs) {
-  for (const { text, style } of runs) {
-    if (style === null) appendText(element, text);
-    else element.append(styled(text, style));
+  /** @type {HTMLAnchorElement | null} */
+  let link = null;
+  for (const { text, style, address } of linked(runs)) {
+    if (address === null) link = null;
+    else if (link === null || link.href !== address) element.append((link = linkTo(address)));
+    if (style === null) appendText(link ?? element, text);
+    else (link ?? element).append(styled(text, style));
   }
+}
+
+/** @param {string} address */
+function linkTo(address) {
+  const link = document.createElement("a");
+  link.href = link.title = address;
+  link.rel = "noopener noreferrer";
+  link.target = "_blank";
+  return link;
 }
 
 /** Text behind what an element has, in its last node where that is text. @param {Element} element @param {string} text */
