@@ -26,7 +26,7 @@ def osc8(address: str, text: str) -> str:
 
 
 def test_addresses_and_links_of_programs_are_links(open_page: Opening, server: ServerProcess) -> None:
-    """To web servers alone; one that wraps over rows, or changes its colour, is one link, on the screen and above it."""
+    """To web servers alone; one that wraps, or changes its colour, is one link, on the screen and above it."""
     long = "https://a.example/" + "x" * 150
     lines = [
         "see https://a.example/b, and",

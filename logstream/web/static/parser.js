@@ -32,7 +32,8 @@ const DEL = 0x7f;
  *   parameters, and a number that no others have, or -1
  * @property {(final: number, prefix: string, intermediates: string, parameters: Parameters) => void} sequence a control
  *   sequence, by the code of its last character
- * @property {(text: string) => void} command an operating system command: its number, and what follows
+ * @property {(text: string, isWhole: boolean) => void} command an operating system command: its number, and what follows,
+ *   whole or only its beginning
  */
 
 /** The parameters of a control sequence: numbers, 0 where one was left out. */
@@ -283,7 +284,7 @@ export class Parser {
     const found = end.exec(data);
     if (this.#string === "bell") this.#collect(data.slice(from, found?.index ?? data.length));
     if (found === null) return data.length;
-    if (this.#string === "bell") this.#target.command(this.#command);
+    if (this.#string === "bell") this.#target.command(this.#command, this.#command.length < MAX_COMMAND);
     this.#command = this.#string = "";
     const code = data.charCodeAt(found.index);
     return code === ESC || code === LF ? found.index : found.index + 1;

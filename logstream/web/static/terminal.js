@@ -580,11 +580,13 @@ export class Terminal {
     }
   }
 
-  /** @param {string} text */
-  command(text) {
+  /** @param {string} text @param {boolean} isWhole */
+  command(text, isWhole) {
     this.#endCharacter();
-    const link = /^8;[^;]*;(.*)$/s.exec(text);
-    if (link !== null) this.#setPen(this.#pens.linked(this.#pen, /^https?:\/\//i.test(link[1]) ? link[1] : undefined));
+    const address = /^8;[^;]*;(.*)$/s.exec(text)?.[1];
+    if (address === undefined) return;
+    const isLink = isWhole && /^https?:\/\//i.test(address); // part of an address leads elsewhere
+    this.#setPen(this.#pens.linked(this.#pen, isLink ? address : undefined));
   }
 
   // How things are
