@@ -15,7 +15,6 @@ from flask import (
     abort,
     current_app,
     g,
-    jsonify,
     make_response,
     redirect,
     render_template,
@@ -27,6 +26,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..engine.sessions import Session, list_sessions
 from ..protocol import ProtocolError
 from .access import WRONG_TOKEN, Refusal
+from .conditional import json_response
 from .endpoint import Endpoint
 from .gate import Gate
 from .raw import raw_response
@@ -74,7 +74,8 @@ def _sessions() -> Response:
     ]
     now = time.time()
     with endpoint.manager.completions() as completed_since:
-        return jsonify([_entry(session, completed_since(session.name, session.signature), now) for session in sessions])
+        entries = [_entry(session, completed_since(session.name, session.signature), now) for session in sessions]
+    return json_response(entries)
 
 
 def _entry(session: Session, completed: float | None, now: float) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pytest
 from logstream.web.connection import Connection
 
 from ..browser import Browser, LogPage, Opening
-from ..serving import ServerProcess
+from ..serving import ServerProcess, Starting
 
 
 @pytest.fixture
@@ -37,8 +37,11 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browser(window: Browser) -> Iterator[Browser]:
-    """The browser, whose pages ask nobody but their server, and have nothing to complain about."""
+def browser(window: Browser, start: Starting) -> Iterator[Browser]:
+    """The browser, whose pages ask nobody but their server, and have nothing to complain about.
+
+    It leaves its page before the servers that a test has started end.
+    """
     window.reset()
     yield window
     hosts = {address.rpartition(":")[0] for address in window.addresses()}

@@ -5,25 +5,32 @@
  * @typedef {Run & { address: string | null }} LinkedRun `address` is where the text leads
  */
 
-// Up to what cannot be in an address, or must not be in one that is shown: what turns the direction of text around, say.
-const ADDRESS = /\bhttps?:\/\/[^\s<>"'`{}|\\^\p{Cc}\p{Cf}\p{Cs}\p{Z}\u3000-\u303f\uff00-\uff60]+/giu;
+// Up to what cannot be in an address, or must not be in one that is shown: what turns the direction of text around, say,
+// or the lines of a box that is drawn around it.
+const ADDRESS = /\bhttps?:\/\/[^\s<>"'`{}|\\^\p{Cc}\p{Cf}\p{Cs}\p{Z}\u2500-\u259f\u3000-\u303f\uff00-\uff60]+/giu;
 const LONGEST = 4096; // characters
-const AFTER = /[.,:;!?…*_~]+$/u; // what ends the sentence around an address
-const BRACKETS = [
-  ["(", ")"],
-  ["[", "]"],
-];
+const AFTER = ".,:;!?*_~(["; // what is behind an address, and not its end
+/** @type {Record<string, string>} */
+const OPENED_BY = { ")": "(", "]": "[" };
+const CUT = "…"; // a program's own way to say that an address goes on
 
 /** Whether there may be an address in a text. @param {string} text */
 export function mayHaveAddress(text) {
   return text.includes("://");
 }
 
-/** Runs, cut so that each leads to one address or to none. @param {Run[]} runs @returns {LinkedRun[]} */
-export function linked(runs) {
+/**
+ * Runs, cut so that each leads to one address or to none. What is hidden leads nowhere.
+ *
+ * @param {Run[]} runs
+ * @param {boolean} goesOn whether their last line goes on elsewhere, so that an address at its end may be cut
+ * @returns {LinkedRun[]}
+ */
+export function linked(runs, goesOn = false) {
   const whole = runs.length === 1 ? runs[0].text : runs.map(({ text }) => text).join("");
   if (!mayHaveAddress(whole) && !runs.some(({ style }) => style?.link !== undefined)) return runs.map(plain);
   const found = addressesIn(whole);
+  if (goesOn && found.at(-1)?.end === whole.length) found.pop();
   /** @type {LinkedRun[]} */
   const cut = [];
   let [begin, next] = [0, 0];
@@ -34,7 +41,7 @@ export function linked(runs) {
       while (next < found.length && found[next].end <= at) next += 1;
       const inside = next < found.length && found[next].begin <= at;
       const until = Math.min(end, next === found.length ? end : inside ? found[next].end : found[next].begin);
-      const address = own ?? (inside ? found[next].address : null);
+      const address = style?.hidden ? null : (own ?? (inside ? found[next].address : null));
       cut.push({ text: text.slice(at - begin, until - begin), style, address });
       at = until;
     }
@@ -54,26 +61,27 @@ function addressesIn(text) {
   for (const { 0: match, index } of text.matchAll(ADDRESS)) {
     if (match.length > LONGEST) continue;
     const written = trimmed(match);
-    const address = valid(written);
+    const address = written.includes(CUT) ? null : valid(written);
     if (address !== null) found.push({ begin: index, end: index + written.length, address });
   }
   return found;
 }
 
-/** An address without what stands behind it: punctuation, and brackets that were opened before it. @param {string} text */
+/** An address without what stands behind it: punctuation, and from a bracket on that was opened before it. @param {string} text */
 function trimmed(text) {
-  for (;;) {
-    const shorter = text.replace(AFTER, "");
-    const bracket = BRACKETS.find(([open, close]) => shorter.endsWith(close) && count(shorter, close) > count(shorter, open));
-    const next = bracket === undefined ? shorter : shorter.slice(0, -1);
-    if (next === text) return text;
-    text = next;
+  /** @type {string[]} */
+  const opened = [];
+  let end = 0;
+  for (; end < text.length; end += 1) {
+    const opener = OPENED_BY[text[end]];
+    if (opener === undefined) {
+      if (text[end] === "(" || text[end] === "[") opened.push(text[end]);
+    } else if (opened.pop() !== opener) {
+      break;
+    }
   }
-}
-
-/** @param {string} text @param {string} character */
-function count(text, character) {
-  return text.split(character).length - 1;
+  while (end > 0 && AFTER.includes(text[end - 1])) end -= 1;
+  return text.slice(0, end);
 }
 
 /** An address as a browser asks for it; null for one that leads to no web server. @param {string} text */

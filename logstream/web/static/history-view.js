@@ -159,7 +159,7 @@ function style(history, chunk) {
   chunk.characters -= chunk.plain?.length ?? 0;
   chunk.plain?.remove();
   chunk.plain = null;
-  appendRuns(chunk.element, runs);
+  appendRuns(chunk.element, runs, !runs.at(-1)?.text.endsWith("\n"));
   chunk.characters += runs.reduce((sum, run) => sum + run.text.length, 0);
   chunk.styled = chunk.filled = chunk.to;
   measure(chunk);

@@ -17,11 +17,12 @@ const models = new WeakMap(); // an element without text for each style, to be c
  *
  * @param {Element} element
  * @param {Run[]} runs
+ * @param {boolean} goesOn whether their last line goes on elsewhere
  */
-export function appendRuns(element, runs) {
+export function appendRuns(element, runs, goesOn = false) {
   /** @type {HTMLAnchorElement | null} */
   let link = null;
-  for (const { text, style, address } of linked(runs)) {
+  for (const { text, style, address } of linked(runs, goesOn)) {
     if (address === null) link = null;
     else if (link === null || link.href !== address) element.append((link = linkTo(address)));
     if (style === null) appendText(link ?? element, text);

@@ -1,24 +1,40 @@
-// The page of all sessions: a table that keeps itself current.
+// The page of all sessions: a table that keeps itself current, and whose rows stay where they are under the pointer.
 
 import { element } from "./elements.js";
 import { age, bytes } from "./format.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
+const AT_ONCE = 100; // rows that are made in one go, so that the page goes on answering meanwhile
 
-/** @typedef {{ name: string, size: number, changed: number, complete: boolean }} Session */
+/**
+ * @typedef {{ name: string, size: number, changed: number, complete: boolean, state: string, since: number,
+ *             exit_status?: number | null }} Session
+ */
 
 const table = element("table", HTMLTableElement);
 const body = table.tBodies[0];
 const state = element("#state", HTMLElement);
 const empty = element("#empty", HTMLElement);
+const filter = element("#filter", HTMLInputElement);
+const count = element("#count", HTMLElement);
 const { sessions: address = "" } = table.dataset;
 /** @type {Map<string, HTMLTableRowElement>} */
 const rows = new Map(); // by session name
+/** @type {Session[]} */
+let sessions = []; // as they were last heard of
+let version = ""; // which answer that was
+let isPointedAt = false; // and so nothing moves
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer = undefined;
 document.addEventListener("visibilitychange", refresh);
+filter.addEventListener("input", applyFilter);
+body.addEventListener("pointerenter", ({ pointerType }) => (isPointedAt = pointerType === "mouse"));
+body.addEventListener("pointerleave", () => {
+  isPointedAt = false;
+  show();
+});
 refresh();
 
 /** Look now, unless nobody sees it, and again after a while. */
@@ -32,7 +48,14 @@ async function refresh() {
       return;
     }
     if (!response.ok) throw new Error(`status ${response.status}`);
-    show(await response.json());
+    const found = response.headers.get("ETag") ?? "";
+    if (found === "" || found !== version) {
+      sessions = await response.json();
+      version = found;
+      await show();
+    } else {
+      for (const session of sessions) showTimes(session);
+    }
     setState("live");
   } catch {
     setState("reconnecting");
@@ -46,25 +69,67 @@ function setState(name) {
   if (state.dataset.state !== name) state.dataset.state = state.textContent = name;
 }
 
-/** @param {Session[]} sessions */
-function show(sessions) {
-  const focused = document.activeElement;
-  const names = new Set(sessions.map((session) => session.name));
+/** Show what was heard: first what has changed in the rows that there are, then those that are new. */
+async function show() {
+  const fresh = [];
+  for (const session of sessions) {
+    const row = rows.get(session.name);
+    if (row === undefined) fresh.push(session);
+    else update(row, session);
+  }
+  arrange();
+  table.hidden = sessions.length === 0;
+  empty.hidden = sessions.length > 0;
+  for (let at = 0; at < fresh.length && !isPointedAt; at += AT_ONCE) {
+    if (at > 0) await nextFrame();
+    for (const session of fresh.slice(at, at + AT_ONCE)) update(add(session.name), session);
+    arrange();
+  }
+}
+
+function nextFrame() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** Bring the rows into the order of the sessions, and take those away that are no session's any more. */
+function arrange() {
+  const names = new Set(sessions.map(({ name }) => name));
   for (const [name, row] of rows) {
-    if (names.has(name)) continue;
+    row.classList.toggle("gone", !names.has(name));
+    if (names.has(name) || isPointedAt) continue;
     row.remove();
     rows.delete(name);
   }
-  sessions.forEach((session, index) => {
-    const row = rows.get(session.name) ?? add(session.name);
-    update(row, session);
-    if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
-  });
-  if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) {
-    focused.focus({ preventScroll: true }); // it was moved
+  if (!isPointedAt) {
+    const focused = document.activeElement;
+    let next = body.firstElementChild;
+    for (const { name } of sessions) {
+      const row = rows.get(name);
+      if (row === undefined) continue;
+      if (row === next) next = row.nextElementSibling;
+      else body.insertBefore(row, next);
+    }
+    if (focused instanceof HTMLElement && focused !== document.activeElement && focused.isConnected) {
+      focused.focus({ preventScroll: true }); // it was moved
+    }
   }
-  table.hidden = sessions.length === 0;
-  empty.hidden = sessions.length > 0;
+  showCount();
+}
+
+function applyFilter() {
+  for (const [name, row] of rows) row.hidden = !isWanted(name);
+  showCount();
+}
+
+/** Whether a session is one that the reader looks for. @param {string} name */
+function isWanted(name) {
+  return name.toLowerCase().includes(filter.value.trim().toLowerCase());
+}
+
+function showCount() {
+  const wanted = sessions.filter(({ name }) => isWanted(name)).length;
+  const all = sessions.length.toLocaleString("en");
+  setText(count, wanted === sessions.length ? all : `${wanted.toLocaleString("en")} of ${all}`);
 }
 
 /** @param {string} name */
@@ -72,13 +137,18 @@ function add(name) {
   const row = document.createElement("tr");
   const title = document.createElement("th");
   const link = document.createElement("a");
+  row.role = "row"; // it is shown as a grid, and stays a table's row
+  title.role = "rowheader";
   title.scope = "row";
   link.href = `${address}/${encodeURIComponent(name)}`;
   link.textContent = name;
   title.append(link);
+  row.hidden = !isWanted(name);
   row.append(title, cell("size"), cell("changed"), cell("state"));
   row.cells[2].append(document.createElement("time"));
+  row.cells[3].append(document.createElement("span"), document.createElement("time"));
   rows.set(name, row);
+  body.append(row);
   return row;
 }
 
@@ -86,20 +156,38 @@ function add(name) {
 function cell(name) {
   const made = document.createElement("td");
   made.className = name;
+  made.role = "cell";
   return made;
 }
 
 /** @param {HTMLTableRowElement} row @param {Session} session */
 function update(row, session) {
-  const [, size, changed, state] = row.cells;
-  const time = element("time", HTMLTimeElement, changed);
-  const date = new Date(1000 * session.changed);
-  setText(size, bytes(session.size));
-  setText(time, age(session.changed));
-  time.dateTime = date.toISOString();
-  time.title = date.toLocaleString();
-  state.dataset.state = session.complete ? "complete" : "live";
-  setText(state, state.dataset.state);
+  const word = element("span", HTMLSpanElement, row.cells[3]);
+  const exit = typeof session.exit_status === "number" ? `, exit code ${session.exit_status}` : "";
+  word.dataset.state = session.state;
+  setText(word, session.state + exit);
+  setText(row.cells[1], bytes(session.size));
+  showTimes(session);
+}
+
+/** @param {Session} session */
+function showTimes({ name, changed, state, since }) {
+  const row = rows.get(name);
+  if (row === undefined) return;
+  setTime(element("time", HTMLTimeElement, row.cells[2]), changed);
+  // Where it says more than the last change does.
+  setTime(element("time", HTMLTimeElement, row.cells[3]), state === "complete" ? since : null);
+}
+
+/** @param {HTMLTimeElement} element @param {number | null} time in seconds since the epoch; null for none */
+function setTime(element, time) {
+  setText(element, time === null ? "" : age(time));
+  const stamp = time === null ? "" : String(time);
+  if (element.dataset.time === stamp) return;
+  element.dataset.time = stamp;
+  const date = new Date(1000 * (time ?? 0));
+  element.dateTime = time === null ? "" : date.toISOString();
+  element.title = time === null ? "" : date.toLocaleString();
 }
 
 /** @param {Element} element @param {string} text */

@@ -583,8 +583,8 @@ export class Terminal {
   /** @param {string} text @param {boolean} isWhole */
   command(text, isWhole) {
     this.#endCharacter();
-    const address = /^8;[^;]*;(.*)$/s.exec(text)?.[1];
-    if (address === undefined) return;
+    if (!text.startsWith("8;")) return;
+    const address = /^8;[^;]*;(.*)$/s.exec(text)?.[1] ?? "";
     const isLink = isWhole && /^https?:\/\//i.test(address); // part of an address leads elsewhere
     this.#setPen(this.#pens.linked(this.#pen, isLink ? address : undefined));
   }

@@ -1,0 +1,167 @@
+"""Tests of the list of all sessions, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+
+from ..browser import Browser, append
+from ..serving import ServerProcess, Starting, wait_until
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+SHOWN = "return [...document.querySelectorAll('tbody tr')].filter((row) => row.checkVisibility()).map((row) => {0})"
+# Run before the page's own scripts: the longest task so far, in milliseconds, and when all rows were there.
+WATCHED = """
+window.longest = 0;
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+}).observe({ type: 'longtask', buffered: true });
+window.ask = window.fetch;
+window.fetch = async (...asked) => {
+  const answer = await window.ask(...asked);
+  window.arrived ??= performance.now();
+  return answer;
+};
+new MutationObserver(() => {
+  if (window.shown === undefined && document.querySelectorAll('tbody tr').length === COUNT) {
+    requestAnimationFrame(() => setTimeout(() => { window.shown = performance.now(); }));
+  }
+}).observe(document, { childList: true, subtree: true });
+"""
+
+
+def open_list(browser: Browser, server: ServerProcess) -> None:
+    """The list, as soon as it is there."""
+    browser.driver.get(f"http://127.0.0.1:{server.port}/")
+    wait_until(lambda: browser.run("return document.querySelector('#state').textContent") == "live")
+
+
+def names(browser: Browser) -> list[str]:
+    """The sessions that are shown, from top to bottom."""
+    return list(browser.run(SHOWN.format("row.cells[0].textContent")))
+
+
+def point_at(browser: Browser, name: str) -> None:
+    """Move the pointer to a session's row."""
+    ActionChains(browser.driver).move_to_element(browser.driver.find_element("link text", name)).perform()
+
+
+def test_rows_stay_under_the_pointer(browser: Browser, start: Starting) -> None:
+    """What they say changes; they move, come and go when the pointer has left them."""
+    server = start("gunicorn")
+    for number, name in enumerate(("old", "middle", "new")):
+        server.log(name).write_text("x")
+        os.utime(server.log(name), (1000 + number, 1000 + number))
+    open_list(browser, server)
+    wait_until(lambda: names(browser) == ["new", "middle", "old"])
+    point_at(browser, "middle")
+    append(server.log("old"), "more")
+    server.log("newest").write_text("x")
+    server.log("new").unlink()
+    size = SHOWN.format("row.cells[1].textContent")
+    wait_until(lambda: browser.run(size) == ["1 B", "1 B", "5 B"])
+    wait_until(lambda: browser.run("return document.querySelector('tr.gone')?.cells[0].textContent") == "new")
+    assert names(browser) == ["new", "middle", "old"]
+    ActionChains(browser.driver).move_to_element(browser.driver.find_element("tag name", "h1")).perform()
+    wait_until(lambda: names(browser) in (["newest", "old", "middle"], ["old", "newest", "middle"]))
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_a_row_is_its_link_as_a_whole(browser: Browser, start: Starting, width: int) -> None:
+    """A click anywhere in it opens its session; on a phone it is high enough for a thumb, and nothing sticks out."""
+    server = start("gunicorn")
+    server.log("build").write_text("x")
+    server.log("a-session-with-a-long-name-" + "x" * 100).write_text("x")
+    open_list(browser, server)
+    browser.resize(width, 700)
+    wait_until(lambda: len(names(browser)) == 2)
+    if width < 500:
+        assert min(browser.run(SHOWN.format("row.getBoundingClientRect().height"))) >= 44
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+    row = browser.driver.find_element("link text", "build").find_element("xpath", "ancestor::tr")
+    ActionChains(browser.driver).move_to_element(row.find_element("css selector", "td.changed")).click().perform()
+    wait_until(lambda: browser.driver.title.startswith("build: "))
+
+
+def test_a_filter_finds_sessions(browser: Browser, start: Starting) -> None:
+    """By a part of their names, whatever its case; those that come later too."""
+    server = start("gunicorn")
+    for name in ("train-1", "Train-2", "test"):
+        server.log(name).write_text("x")
+    open_list(browser, server)
+    wait_until(lambda: len(names(browser)) == 3)
+    assert browser.run("return document.querySelector('#count').textContent") == "3"
+    box = browser.driver.find_element("id", "filter")
+    box.send_keys("TRAIN")
+    wait_until(lambda: sorted(names(browser)) == ["Train-2", "train-1"])
+    assert browser.run("return document.querySelector('#count').textContent") == "2 of 3"
+    server.log("other").write_text("x")
+    server.log("retrain").write_text("x")
+    wait_until(lambda: sorted(names(browser)) == ["Train-2", "retrain", "train-1"])
+    box.clear()
+    box.send_keys(" ")
+    wait_until(lambda: len(names(browser)) == 5)
+
+
+def test_states_are_told_apart(browser: Browser, start: Starting) -> None:
+    """Only a session that goes on is green; since when one is complete is said."""
+    server = start("gunicorn")
+    for name in ("live", "quiet", "complete"):
+        server.log(name).write_text("x")
+    os.utime(server.log("quiet"), (1000, 1000))
+    server.complete("complete")
+    open_list(browser, server)
+    states = SHOWN.format("[row.cells[0].textContent, row.cells[3].textContent]")
+    wait_until(lambda: len(names(browser)) == 3)
+    found = dict(browser.run(states))
+    assert found["live"] == "live"
+    assert found["quiet"] == "quiet"
+    assert found["complete"].startswith("complete")
+    assert found["complete"].removeprefix("complete").endswith(("now", "ago"))
+    color = "getComputedStyle(row.querySelector('[data-state]'), '::before').backgroundColor"
+    colors = dict(browser.run(SHOWN.format(f"[row.cells[0].textContent, {color}]")))
+    assert colors["live"] not in (colors["quiet"], colors["complete"])
+
+
+def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, start: Starting) -> None:
+    """Within half a second of their arrival where the machine is not busy, and in small steps."""
+    server = start("gunicorn")
+    now = time.time()
+    for number in range(3000):
+        path = server.log(f"session-{number:04}")
+        path.write_text("x")
+        os.utime(path, (now - 100 - number, now - 100 - number))
+    script = browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCHED.replace("COUNT", "3000"))
+    tries = []
+    try:
+        for _ in range(3):  # the best of some tries: a machine that is busy is no failure
+            browser.driver.get(f"http://127.0.0.1:{server.port}/")
+            wait_until(lambda: browser.run("return window.shown"))
+            tries.append(browser.run("return [window.shown - window.arrived, window.longest]"))
+    finally:
+        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
+    assert names(browser)[::2999] == ["session-0000", "session-2999"]
+    assert min(took for took, _ in tries) < 500, tries
+    assert min(longest for _, longest in tries) < 100, tries
+
+
+def test_a_list_that_has_not_changed_is_not_sent_again(server: ServerProcess) -> None:
+    """Only that it has not; and what is sent is compressed."""
+    for number in range(100):
+        server.log(f"session-{number}").write_text("x")
+        os.utime(server.log(f"session-{number}"), (1000, 1000))
+    answer = server.fetch("/sessions", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert len(answer.body) < 3000
+    tag = answer.headers["ETag"]
+    again = server.fetch("/sessions", headers={"If-None-Match": tag})
+    assert (again.status, again.body) == (304, b"")
+    append(server.log("session-0"), "x")
+    other = server.fetch("/sessions", headers={"If-None-Match": tag})
+    assert other.status == 200
+    assert other.headers["ETag"] != tag
+    assert other.body.startswith(b"[{")
