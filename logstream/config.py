@@ -20,7 +20,7 @@ _SWITCHES = ("on", "true", "yes", "1", "false", "no", "0")  # for whoever takes 
 # What Kubernetes sets in each container beside a service that is called logstream.
 _SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_OTHERS = ("bind", "url")  # the server's own address, and the one that the command line asks
+_OTHERS = ("bind", "proxies", "url")  # of the stand-alone server, and the address that the command line asks
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int | None]  # scheme, host, port
@@ -90,6 +90,17 @@ def bind_address(environ: Mapping[str, str] | None = None) -> str:
     if port:
         return f"0.0.0.0:{_port('PORT', port)}"
     return DEFAULT_ADDRESS
+
+
+def trusted_proxies(config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> int:
+    """How many proxies stand before the stand-alone server, each of which says whom it forwards: LOGSTREAM_PROXIES.
+
+    Raises ConfigurationError.
+    """
+    value = config.get("LOGSTREAM_PROXIES")
+    if value is None:
+        value = (os.environ if environ is None else environ).get("LOGSTREAM_PROXIES", 0)
+    return int(_number(int, 0, "proxies")("LOGSTREAM_PROXIES", value))
 
 
 def check_environment(environ: Mapping[str, str] | None = None) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, jsonify, redirect, request, url_for
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
+from ..config import trusted_proxies
 from ..protocol import ProtocolError, check_session_name
 from ..web.endpoint import Endpoint
 from ..web.extension import LogStream
@@ -54,4 +56,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     def metrics() -> Response:
         return logs.metrics()
 
+    proxies = trusted_proxies(app.config)
+    if proxies:  # or else anybody could say who they are, and where the server is
+        app.wsgi_app = ProxyFix(app.wsgi_app, proxies, proxies, proxies, proxies, proxies)  # type: ignore[method-assign]
     return app

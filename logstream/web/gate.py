@@ -34,7 +34,8 @@ class Gate:
 
     def refuse(self, refusal: Refusal) -> Response:
         """The answer to the current request, which is refused. Tells the operator, and lets who guesses wait."""
-        self.refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), refusal.advice)
+        path, client = ascii(request.path[:100]), ascii(request.remote_addr or "a Unix socket").strip("'")
+        self.refusals.warning("refused a request for %s: %s; it came from %s", path, refusal.advice, client)
         if refusal is WRONG_TOKEN and self._guesses.are_too_many(request.remote_addr or ""):
             time.sleep(DELAY)
         response = Response(f"{refusal.sentence}\n", status=refusal.status, mimetype="text/plain")
