@@ -151,6 +151,7 @@ def test_without_a_thread_at_first_a_session_s_end_is_noticed_later(start: Start
     with Viewer(server.port) as viewer, Viewer(server.port) as other:
         viewer.subscribe("a")
         viewer.receive()
+        wait_until(lambda: "there is no thread for tmux" in server.output())
         other.send_frame(PONG)
         assert viewer.drain(2) == []
         tmux.run("kill-server")
