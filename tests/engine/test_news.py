@@ -1,0 +1,89 @@
+"""Tests of hearing of completions, by one who is told what a watcher is told."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from logstream.engine import news as module
+from logstream.engine.news import News
+from logstream.engine.watcher import Watcher
+
+from ..serving import wait_until
+
+
+class WatcherStub:
+    """A watcher that wakes nobody, and knows what it would wake them for."""
+
+    def __init__(self) -> None:
+        self.followers: dict[object, object] = {}
+
+    def follow(self, follower: object, file: object) -> None:
+        """See `Watcher`."""
+        self.followers[follower] = file
+
+    def wake_again(self, follower: object) -> None:
+        """See `Watcher`."""
+
+    def forget(self, follower: object) -> None:
+        """See `Watcher`."""
+        self.followers.pop(follower, None)
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_wake_that_comes_late_brings_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    """Who wants to hear no more holds no file and is not woken, though a thread is just looking at the next file."""
+    path = tmp_path / "news"
+    path.write_text('"a"\n')
+    watcher, wanted, told = WatcherStub(), [True], list[object]()
+    news = News(str(path), cast(Watcher, watcher), lambda: bool(wanted), told.append)
+    news.settle()
+    assert list(watcher.followers) == [news]
+    path.unlink()
+    path.with_suffix(".new").write_text('"b"\n')
+    path.with_suffix(".new").rename(path)
+    looking, go_on = threading.Event(), threading.Event()
+    stat_log = module.stat_log
+
+    def look(path: str) -> Any:
+        looking.set()
+        assert go_on.wait(5)
+        return stat_log(path)
+
+    monkeypatch.setattr(module, "stat_log", look)
+    waking = threading.Thread(target=news.wake)
+    waking.start()
+    assert looking.wait(5)
+    if not is_late:
+        go_on.set()
+        wait_until(lambda: None in told[1:])
+    wanted.clear()
+    news.settle()
+    go_on.set()
+    waking.join()
+    assert not watcher.followers
+    assert news._watched is None
+
+
+def test_the_next_file_is_watched_in_the_place_of_the_first(tmp_path: Path) -> None:
+    """And its content is told of as what may be of anybody."""
+    path = tmp_path / "news"
+    path.write_text('"a"\n')
+    watcher, told = WatcherStub(), list[object]()
+    news = News(str(path), cast(Watcher, watcher), lambda: True, told.append)
+    news.settle()
+    first = watcher.followers[news]
+    path.with_suffix(".new").write_text('"b"\n')
+    path.with_suffix(".new").rename(path)
+    news.wake()
+    assert watcher.followers[news] is not first
+    assert told == [None, None]
+    with path.open("a") as file:
+        file.write('"c"\n')
+    news.wake()
+    assert told == [None, None, ["c"]]
