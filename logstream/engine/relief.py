@@ -40,9 +40,11 @@ class Follower(Protocol):
 class Shift:
     """One thread's time at a loop, and what it is doing."""
 
-    __slots__ = ("follower", "since", "stuck_with")
+    __slots__ = ("_taking_over", "follower", "since", "stuck_with")
 
-    def __init__(self) -> None:
+    def __init__(self, taking_over: threading.Lock) -> None:
+        """`taking_over` is held where this shift's loop is taken over."""
+        self._taking_over = taking_over
         # Only that thread changes these two.
         self.follower: Follower | None = None
         self.since = 0.0  # when the call for this follower began; 0 between calls
@@ -55,7 +57,8 @@ class Shift:
 
     def leave(self) -> None:
         """The call has ended."""
-        self.since = 0.0
+        with self._taking_over:
+            self.since = 0.0
 
 
 class Loop:
@@ -65,19 +68,31 @@ class Loop:
         """`run(shift)` goes on until there is nothing more to do, or until `shift` is not the loop's any more."""
         self._name = name
         self._run = run
-        self.shift = Shift()
+        # Guards a shift's end: a loop is taken over in the middle of a call, or not at all. Or else a thread that has
+        # just come back would go on beside the one that takes over, or would leave to one that never comes to be.
+        self._taking_over = threading.Lock()
+        self.shift = Shift(self._taking_over)
         self.thread = self._make_thread(self.shift)
 
-    def take_over(self, shift: Shift) -> None:
-        """Have another thread go on. Raises RuntimeError where there is none."""
-        thread = self._make_thread(shift)
-        before, self.shift = self.shift, shift
-        try:
-            thread.start()
-        except RuntimeError:
-            self.shift = before
-            raise
-        self.thread = thread
+    def take_over(self, since: float, follower: Follower) -> bool:
+        """Have another thread go on, unless the call for `follower` that began at `since` has ended.
+
+        Returns whether it does. Raises RuntimeError where there is no thread.
+        """
+        with self._taking_over:
+            before = self.shift
+            if before.since != since or before.follower is not follower:
+                return False
+            shift = Shift(self._taking_over)
+            thread = self._make_thread(shift)
+            before.stuck_with, self.shift = follower, shift
+            try:
+                thread.start()
+            except RuntimeError:
+                before.stuck_with, self.shift = None, before
+                raise
+            self.thread = thread
+            return True
 
     def _make_thread(self, shift: Shift) -> threading.Thread:
         return threading.Thread(target=self._run, args=(shift,), name=self._name, daemon=True)
@@ -137,11 +152,8 @@ class Relief:
         """Whether another thread has taken a loop over from this shift, which has nothing more to do then."""
         if loop.shift is shift:
             return False
-        follower = shift.stuck_with
-        if follower is not None and self._note_back(follower):
-            with self._lock:
-                self._lane.append(follower)
-            self._staff_lane()
+        if shift.stuck_with is not None:
+            self._take_back(shift.stuck_with)
         return True
 
     def _watch_over(self) -> None:
@@ -150,22 +162,33 @@ class Relief:
                 shift = loop.shift
                 since, follower = shift.since, shift.follower
                 if since and follower is not None and time.monotonic() - since > PATIENCE:
-                    self._relieve(loop, shift, follower)
+                    self._relieve(loop, since, follower)
 
-    def _relieve(self, loop: Loop, shift: Shift, follower: Follower) -> None:
-        self._note_stuck(follower)
-        shift.stuck_with = follower
+    def _relieve(self, loop: Loop, since: float, follower: Follower) -> None:
+        is_new = self._note_stuck(follower)
         logger.debug("%s does not come back from %s", loop.thread.name, follower.path)
         try:
-            loop.take_over(Shift())
+            is_relieved = loop.take_over(since, follower)
         except RuntimeError:  # no thread to be had: the next tick tries again
-            self._note_back(follower)
+            is_relieved = False
+        if is_new and not is_relieved:
+            self._take_back(follower)
 
-    def _note_stuck(self, follower: Follower) -> None:
+    def _take_back(self, follower: Follower) -> None:
+        """A follower is not stuck any more: have it woken, if it has been put off meanwhile."""
+        if self._note_back(follower):
+            with self._lock:
+                self._lane.append(follower)
+            self._staff_lane()
+
+    def _note_stuck(self, follower: Follower) -> bool:
+        """Returns whether no other thread is stuck with it already."""
         with self._lock:
-            if follower not in self._stuck:
-                self._stuck[follower] = False
-                self._devices[_device(follower)] += 1
+            if follower in self._stuck:
+                return False
+            self._stuck[follower] = False
+            self._devices[_device(follower)] += 1
+            return True
 
     def _note_back(self, follower: Follower) -> bool:
         """Returns whether the follower has been put off meanwhile."""
