@@ -214,17 +214,21 @@ class _Output(contextlib.AbstractContextManager["_Output"]):
         """What comes next is another log."""
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class _Terminal(_Output):
     """The reader's terminal. It is left as it was, however that comes about, and while it is lent to somebody else."""
 
     def __init__(self) -> None:
         self._filter = TerminalFilter()
         self._descriptor = sys.stdout.fileno()
+        self._is_ending = False
 
     def __enter__(self) -> _Terminal:
         for number in _ENDING:
             if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, _end)
+                signal.signal(number, self._end)
         if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
             signal.signal(signal.SIGTSTP, self._suspend)
         return self
@@ -244,23 +248,23 @@ class _Terminal(_Output):
         while data:  # not by Python's buffer, which cannot be used in a signal's handler while it is being used
             data = data[os.write(self._descriptor, data) :]
 
+    def _end(self, number: int, _: FrameType | None) -> None:
+        if self._is_ending:  # this one has come before all were blocked
+            return
+        self._is_ending = True
+        # Or who is impatient would interrupt what is done in the end. To ignore them instead would have Python
+        # complain of one that comes just then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
     def _suspend(self, number: int, _: FrameType | None) -> None:
         self._put(self._filter.undo())
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)  # and here it stands until it is told to go on
         signal.signal(number, self._suspend)
         self._put(self._filter.redo())
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _end(number: int, _: FrameType | None) -> NoReturn:
-    for each in _ENDING:  # or who is impatient would interrupt what is done in the end
-        signal.signal(each, signal.SIG_IGN)
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(128 + number)
 
 
 def _request(url: str, path: str, token: str | None, method: str = "GET") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 _KEPT = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "COLUMNS", "LINES"})
 _KEPT_FAMILIES = ("PYTEST_", "COVERAGE_", "HYPOTHESIS_")
@@ -26,3 +27,9 @@ def pass_on_no_ignored_signals() -> None:
     for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:  # these are Python's own, and reset
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+def may_administer() -> bool:
+    """Whether this process may do what is root's in most systems: mount, and the like (CAP_SYS_ADMIN)."""
+    status = Path("/proc/self/status").read_text()
+    return bool(int(status.partition("CapEff:")[2].split()[0], 16) >> 21 & 1)

@@ -432,6 +432,7 @@ class TerminalProcess:
     def end(self, timeout: float = 5.0) -> int:
         """Wait for the command's end: its exit code."""
         wait_until(lambda: (self.read(), self.process.poll() is not None)[1], timeout)
+        self.read()  # what it has printed between the last look and its end
         return self.process.wait()
 
 

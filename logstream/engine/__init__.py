@@ -14,7 +14,7 @@ marked as a leaf leads to another. Nothing of ours is held while watchdog is cal
 | `Feed._lock` | the states of a session's subscriptions, and the errands that a move leaves | nobody |
 | `LogStreamManager._lock` | who follows what, and what is complete | nobody |
 | `CatchUp._lock` | a client's turns, and which thread drives a subscription | nobody: waiting releases it |
-| `_Observer._starting` | the start of the watcher's threads | nobody: a thread starts in a moment |
+| `_Observer._starting`, `Relief._lock` | the start of the watcher's threads | nobody: a thread starts in a moment |
 | a socket's send lock (`web`) | every byte that goes out on it | who sends; an offer only tries it |
 | leaves: the watcher's other two, the endpoint's, tmux's, a rate's, the metrics' | each its own | nobody |
 

@@ -141,7 +141,7 @@ class CatchUp:
             logger.warning("session %r cannot be read: %s", subscription.feed.name, str(error))
             self._fail(subscription, "cannot be read")
             return False
-        if not self._deliver(self.ws, message):
+        if subscription.over or not self._deliver(self.ws, message):  # a read may take long, and whoever left has left
             return False
         if message["isComplete"]:
             self._on_over(subscription)

@@ -208,21 +208,32 @@ class Feed:
                 self._to_hand_over_later.append(subscription)
                 self._noted().wake_later = True
 
-    def complete(self, note_end: Callable[[LogEnd], object]) -> list[Subscription] | None:
+    def complete(
+        self, note_end: Callable[[LogEnd], object], find_end: Callable[[], LogEnd | None] | None = None
+    ) -> list[Subscription] | None:
         """End the session: the rest of the file, and the last message, to everyone.
 
-        `note_end(end)` is told where it ends before anyone else is. Returns the subscriptions; None where the last one
-        has just left. Those that are not over yet could not take the last message now: their catch-up sends it.
-        Afterwards nobody is live.
+        `note_end(end)` is told where it ends before anyone else is. `find_end()` is for one that was completed
+        elsewhere: it ends where that says, whatever is written by now; None there: it has begun anew, and goes on.
+
+        Returns the subscriptions, none where it goes on; None where the last one has just left. Those that are not over
+        yet could not take the last message now: their catch-up sends it. Afterwards nobody is live.
         """
         with _Section(self, self._reading):
+            known_end = find_end() if find_end is not None else None
+            if find_end is not None and known_end is None:
+                return []
             with self._lock:
                 if not self._open:
                     return None
                 self._open = False
+                self._end = known_end
                 everyone = [*self._live, *self._behind, *self._waiting]
             self._note_end = note_end
-            self._pump(None, final=True)
+            if known_end is None:
+                self._pump(None, final=True)
+            else:
+                self._finish(known_end)
             self._send_off()
             return everyone
 
@@ -316,10 +327,22 @@ class Feed:
                 if not has_more and self._live:
                     self._switch(reader, budget, final=final)
         except OSError as error:
-            logger.warning("session %r cannot be read: %s", self.name, str(error))
-            with self._lock:
-                for subscription in list(self._live):
-                    self._fall_behind(subscription, reader, None)  # its own next read tells its client
+            self._give_up(reader, error)
+
+    def _finish(self, end: LogEnd) -> None:
+        """Send the live ones the rest up to a known end, if it is in their file; or else it is for their catch-ups."""
+        reader = self._reader
+        if reader is not None and end.is_in(reader.file):
+            try:
+                self._send(reader, end.size(reader.file), None, final=True)
+            except OSError as error:
+                self._give_up(reader, error)
+
+    def _give_up(self, reader: Reader, error: OSError) -> None:
+        logger.warning("session %r cannot be read: %s", self.name, str(error))
+        with self._lock:
+            for subscription in list(self._live):
+                self._fall_behind(subscription, reader, None)  # its own next read tells its client
 
     def _advance(self, reader: Reader, state: os.stat_result, budget: int | None) -> bool:
         before = reader.offset
@@ -349,7 +372,8 @@ class Feed:
                 text = reader.read(size, next_limit(initial, size - start), final=final)
             except RewrittenError:
                 reader.start_over()
-                size, initial = reader.file.size(), True
+                end = self._end
+                size, initial = reader.file.size() if end is None else end.size(reader.file), True
                 continue
             complete = final and (reader.at_end or reader.offset >= size)
             if not (text or initial or complete):

@@ -316,20 +316,29 @@ class LogStreamManager:
         known = self._completions.find(session_name)
         if known is None:
             return
-        try:
-            file = LogFile.open(self._path(session_name))
-        except OSError:
-            return
-        if known.end_in(file) is not None:
-            self.notify_session_completed(session_name)
 
-    def _complete(self, session_name: str) -> bool:
-        """Complete a session; False if its feed came or went meanwhile, so that it has to be done again."""
+        def find_end() -> LogEnd | None:
+            try:
+                return known.end_in(LogFile.open(self._path(session_name)))
+            except OSError:
+                return None
+
+        if find_end() is not None:
+            while not self._complete(session_name, find_end):
+                pass
+
+    def _complete(self, session_name: str, find_end: Callable[[], LogEnd | None] | None = None) -> bool:
+        """Complete a session, in the way of `Feed.complete`.
+
+        False if its feed came or went meanwhile, so that it has to be done again.
+        """
         feed = self._feeds.get(session_name)
         everyone: list[Subscription] | None = []
         if feed is not None:
-            everyone = feed.complete(lambda end: self._note_end(session_name, end))
-        else:
+            everyone = feed.complete(lambda end: self._note_end(session_name, end), find_end)
+            if find_end is not None and everyone == []:
+                return True  # it has begun anew
+        elif find_end is None:
             self._note_end(session_name, LogEnd.at(self._path(session_name)))
         if everyone is None:  # its last follower has just left, or another thread completes it
             assert feed is not None

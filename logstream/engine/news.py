@@ -38,27 +38,35 @@ class News:
         self._is_settling = False  # some thread is telling the watcher, and will ask again whether it is wanted
         self._place: tuple[Identity, int] | None = None  # what has been read, up to which offset
         self._watched: LogFile | None = None
+        self._to_watch: LogFile | None = None  # instead, as soon as somebody settles
 
     def settle(self) -> None:
-        """Follow the file from now on if that is wanted, or no more. To begin needs `Watcher.running` around this."""
+        """Follow the file from now on if that is wanted, or no more. To begin needs `Watcher.running` around this.
+
+        One thread at a time is at it, so that the watcher is told things in order.
+        """
         with self._lock:
             if self._is_settling:
                 return
             self._is_settling = True
         while True:
             with self._lock:
-                wanted = self._is_wanted()
-                if wanted == self._following:
+                wanted, following = self._is_wanted(), self._following
+                another, self._to_watch = self._to_watch, None
+                if wanted == following and (another is None or not wanted):
                     self._is_settling = False
                     return
                 self._following = wanted
-            if wanted:
-                self._begin()
-                self._tell(None)  # of those who came while another thread was at this
-            else:
+            if not wanted:
                 self._watcher.forget(self)
                 with self._lock:
                     self._place = self._watched = None
+            elif not following:
+                self._begin()
+                self._tell(None)  # of those who came while another thread was at this
+            else:
+                self._watcher.follow(self, another)
+                self._watcher.wake_again(self)  # a new watch tells nothing of what was written before it
 
     def _begin(self) -> None:
         """Go on from the end of what is there."""
@@ -90,11 +98,10 @@ class News:
                     continue  # another thread has read on meanwhile
                 self._place = file.identity, offset + len(data)
                 if is_another:
-                    self._watched = file
+                    self._watched = self._to_watch = file
                 break
         if is_another:
-            self._watcher.follow(self, file)
-            self._watcher.wake_again(self)
+            self.settle()
         try:
             names = [orjson.loads(line) for line in data.splitlines()]
         except orjson.JSONDecodeError:

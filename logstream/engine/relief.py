@@ -79,7 +79,7 @@ class Relief:
     """Watches over loops, and wakes followers for them. Any thread."""
 
     def __init__(self) -> None:
-        # Guards all below.
+        # Guards all below, and each shift's end: a loop is taken over in the middle of a call, or not at all.
         self._lock = threading.Lock()
         self._loops: list[Loop] = []
         self._stuck: dict[Follower, bool] = {}  # and whether each has been put off since
@@ -161,12 +161,13 @@ class Relief:
             if shift.follower is None or shift.calls != calls:  # it has come back, and perhaps did not see that
                 shift.stuck_with = None
                 return
+            is_new = follower not in self._stuck  # or else another thread is stuck with it already
             self._hold(follower)
             try:
                 loop.take_over(Shift())
             except RuntimeError:  # no thread to be had: the next look tries again
                 shift.stuck_with = None
-                if self._free(follower):
+                if is_new and self._free(follower):
                     self._lane.append(follower)
                 return
         logger.debug("%s does not come back from %s", loop.thread.name, follower.path)

@@ -66,7 +66,8 @@ class Watcher:
                 if file is not None:
                     observer.watch(follower, file)
         except OSError as error:
-            self._warn(error)
+            if not self._closed:  # or else its descriptor may have gone meanwhile
+                self._warn(error)
         finally:
             self._leave()
 

@@ -9,7 +9,9 @@ from .logs import Logs
 from .processes import Process, have_open_for_writing, name_file, with_descendants
 from .sightings import Sighting
 
-_EARLIER = 1.0  # seconds that a log may be older than its session: it is made first, and tmux tells whole seconds
+# Seconds that a file's time may lag behind the clock that tmux looks at: the kernel sets its own with each tick, at
+# 100 Hz at least.
+_TICK = 0.01
 
 _Key = tuple[Process, str]  # a server, and a session's number there
 
@@ -67,4 +69,4 @@ class Ownership:
 
     def _was_written(self, name: str, sighting: Sighting) -> bool:
         found = self._logs.stat(name)
-        return found is not None and found.st_mtime >= sighting.session.created - _EARLIER
+        return found is not None and found.st_mtime >= sighting.session.created - _TICK

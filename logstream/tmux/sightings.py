@@ -37,28 +37,30 @@ class Sightings:
 
     def note(self, followed: Iterable[str], answer: Answer) -> None:
         """Take down which of the followed logs' sessions there are, and what has become of those seen before."""
+        server = self._recognize(answer.server)
         for sightings in self._seen.values():
-            sighting = sightings.get(answer.server)
+            sighting = sightings.get(server)
             if sighting is not None and sighting.session.number in answer.sessions:
-                sightings[answer.server] = Sighting(answer.server, answer.sessions[sighting.session.number])
+                sightings[server] = Sighting(server, answer.sessions[sighting.session.number])
         by_name = {session.name: session for session in answer.sessions.values()}
         for name in followed:
             session = next((by_name[possible] for possible in possible_names(name) if possible in by_name), None)
             if session is not None:
-                self._seen.setdefault(name, {})[answer.server] = Sighting(answer.server, session)
+                self._seen.setdefault(name, {})[server] = Sighting(server, session)
 
     def take_over(self, answer: Answer | None) -> list[tuple[str, Sighting]]:
         """The logs whose sessions are over, each with where it was last seen; they are forgotten here."""
+        server = None if answer is None else self._recognize(answer.server)
         panes = set() if answer is None else {pane for session in answer.sessions.values() for pane in session.panes}
         over = []
         for name, sightings in list(self._seen.items()):
             for sighting in list(sightings.values()):
-                if answer is not None and sighting.server == answer.server:
+                if answer is not None and sighting.server == server:
                     ended = sighting.session.number not in answer.sessions and panes.isdisjoint(sighting.session.panes)
                 else:
                     ended = sighting.server.is_gone()
                 # Whether a server is gone that is not ours to see is never known once another has its place.
-                lost = answer is not None and sighting.server != answer.server and sighting.server.started is None
+                lost = answer is not None and sighting.server != server and sighting.server.started is None
                 if ended or lost:
                     del sightings[sighting.server]
                 if ended and not sightings:
@@ -78,4 +80,11 @@ class Sightings:
 
     def silent_servers(self, answer: Answer | None) -> set[Process]:
         """The servers that still run and have not given this answer, though sessions were seen in them."""
-        return {sighting.server for _, sighting in self.all() if answer is None or sighting.server != answer.server}
+        server = None if answer is None else self._recognize(answer.server)
+        return {sighting.server for _, sighting in self.all() if sighting.server != server}
+
+    def _recognize(self, server: Process) -> Process:
+        """The server as it was seen before, if it cannot be found just now: its answer may have been its last."""
+        if server.started is not None:
+            return server
+        return next((sighting.server for _, sighting in self.all() if sighting.server.pid == server.pid), server)

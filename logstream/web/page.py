@@ -29,7 +29,7 @@ from .access import WRONG_TOKEN, Refusal
 from .conditional import json_response
 from .endpoint import Endpoint
 from .gate import Gate
-from .raw import raw_response
+from .raw import close_unsent, raw_response
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ def create_page() -> Blueprint:
     page.before_request(_check_access)
     page.after_request(_secure)
     page.after_request(lambda response: _endpoint().limit_stall(response))
+    page.teardown_request(close_unsent)
     page.context_processor(lambda: {"logged_in": _gate().access.has_cookie(request), "theme": _theme()})
     page.get("/", endpoint="index")(_index)
     page.get("/sessions", endpoint="sessions")(_sessions)

@@ -6,7 +6,7 @@ import errno
 import logging
 from typing import IO, cast
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.utils import send_file
 from werkzeug.wsgi import FileWrapper
 
@@ -22,11 +22,19 @@ def raw_response(file: LogFile, name: str) -> Response:
 
     The file is read while the response goes out. Raises OSError, or the HTTP error for a range that cannot be had.
     """
+    g.logstream_raw = file
     try:
         return _response(file, name)
     except BaseException:  # such as a range that cannot be had
         file.close()
         raise
+
+
+def close_unsent(error: BaseException | None) -> None:
+    """After a request: where an error has taken the place of a log, nobody else closes that."""
+    file = g.pop("logstream_raw", None)
+    if file is not None and error is not None:
+        file.close()
 
 
 def _response(file: LogFile, name: str) -> Response:

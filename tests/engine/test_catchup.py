@@ -117,6 +117,26 @@ def test_one_thread_serves_all(catchup: CatchUp, client: Client) -> None:
     assert threading.active_count() == before + 1
 
 
+def test_what_is_still_read_for_one_that_has_ended_is_not_sent(catchup: CatchUp, client: Client) -> None:
+    """A disk may take longer than whoever unsubscribes waits."""
+    one = scripted("a", 2)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read_slowly() -> Message:
+        reading.set()
+        assert go_on.wait(PATIENCE)
+        return Message(sessionName="a", isComplete=False)
+
+    one.next_message = read_slowly
+    catchup.enqueue(one)
+    assert reading.wait(PATIENCE)
+    one.over = True
+    catchup.end(one, 0.01)
+    go_on.set()
+    wait_until(lambda: one.released)
+    assert client.sent == []
+
+
 def test_ending_one_that_is_queued_closes_it(catchup: CatchUp, client: Client) -> None:
     """It sends nothing more and gives up its file at once, though its turn has not come."""
     client.gate.clear()

@@ -1,5 +1,6 @@
 """Tests of completions: written down once, for every process and over every restart."""
 
+import itertools
 import json
 import logging
 import os
@@ -16,7 +17,9 @@ from typing import Any
 import pytest
 
 from logstream import LogStreamManager
-from logstream.engine.logfile import signature_of
+from logstream.engine.completion import Completion
+from logstream.engine.logfile import LogFile, signature_of
+from logstream.engine.subscription import LogEnd
 
 from ..recorder import Recorder
 from ..serving import count_descriptors, count_watches, wait_until
@@ -151,6 +154,33 @@ def test_a_completion_between_the_look_and_the_subscription_is_not_missed(
     monkeypatch.setattr(other._completions, "find", look_too_early)
     other.subscribe("a", "late")
     wait_until(lambda: clients.completions("late") == 1)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_what_begins_anew_while_its_completion_is_heard_of_is_not_complete(
+    make: Making, log: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """Whenever it is written to after a look, the last message has no more than the session that was completed."""
+    (one, _), (other, clients) = make(), make()
+    other.subscribe("a", "viewer")
+    wait_until(lambda: other.counts()["clients_behind"] == 0)
+    end_in, looked = Completion.end_in, itertools.count(1)
+
+    def look_before_it_begins(completion: Completion, file: LogFile) -> LogEnd | None:
+        end = end_in(completion, file)
+        if end is not None and next(looked) == looks:
+            with log.open("a") as appending:
+                appending.write("anew\n")
+        return end
+
+    monkeypatch.setattr(Completion, "end_in", look_before_it_begins)
+    one.notify_session_completed("a")
+    if looks == 1:
+        wait_until(lambda: clients.text("viewer") == "first\nanew\n")
+        assert not clients.completions("viewer")
+        other.notify_session_completed("a")
+    wait_until(lambda: clients.completions("viewer") == 1)
+    assert clients.text("viewer") == ("first\nanew\n" if looks == 1 else "first\n")
 
 
 def test_the_second_completion_is_heard_of_as_the_first(make: Making, log: Path, tmp_path: Path) -> None:

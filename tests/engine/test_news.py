@@ -1,44 +1,110 @@
-"""Tests of hearing from other processes which sessions are complete."""
+"""Tests of hearing of completions, by one who is told what a watcher is told."""
 
+from __future__ import annotations
+
+import threading
 from pathlib import Path
+from typing import Any, cast
 
+import pytest
+
+from logstream.engine import news as module
 from logstream.engine.news import News
 from logstream.engine.watcher import Watcher
 
-from ..serving import count_descriptors
+from ..serving import wait_until
 
 
-def test_news_that_nobody_wants_any_more_hold_no_file(tmp_path: Path) -> None:
-    """A wake-up that is under way when the last one who wants to hear leaves keeps nothing open."""
+class WatcherStub:
+    """A watcher that wakes nobody, and knows what it would wake them for."""
+
+    def __init__(self) -> None:
+        self.followers: dict[object, object] = {}
+
+    def follow(self, follower: object, file: object) -> None:
+        """See `Watcher`."""
+        self.followers[follower] = file
+
+    def wake_again(self, follower: object) -> None:
+        """See `Watcher`."""
+
+    def forget(self, follower: object) -> None:
+        """See `Watcher`."""
+        self.followers.pop(follower, None)
+
+
+@pytest.mark.parametrize("is_late", [True, False])
+def test_a_wake_that_comes_late_brings_nothing_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    """Who wants to hear no more holds no file and is not woken, though a thread is just looking at the next file."""
     path = tmp_path / "news"
     path.write_text('"a"\n')
-    wanted = True
-    before = count_descriptors()
-    news = News(str(path), Watcher(), lambda: wanted, lambda names: None)
+    watcher, wanted, told = WatcherStub(), [True], list[object]()
+    news = News(str(path), cast(Watcher, watcher), lambda: bool(wanted), told.append)
     news.settle()
-    wanted = False
+    assert list(watcher.followers) == [news]
+    path.unlink()
+    path.with_suffix(".new").write_text('"b"\n')
+    path.with_suffix(".new").rename(path)
+    looking, go_on = threading.Event(), threading.Event()
+    stat_log = module.stat_log
+
+    def look(path: str) -> Any:
+        looking.set()
+        assert go_on.wait(5)
+        return stat_log(path)
+
+    monkeypatch.setattr(module, "stat_log", look)
+    waking = threading.Thread(target=news.wake)
+    waking.start()
+    assert looking.wait(5)
+    if not is_late:
+        go_on.set()
+        wait_until(lambda: None in told[1:])
+    wanted.clear()
     news.settle()
+    go_on.set()
+    waking.join()
+    assert not watcher.followers
+    assert news._watched is None
+
+
+def test_the_next_file_is_watched_in_the_place_of_the_first(tmp_path: Path) -> None:
+    """And its content is told of as what may be of anybody."""
+    path = tmp_path / "news"
+    path.write_text('"a"\n')
+    watcher, told = WatcherStub(), list[object]()
+    news = News(str(path), cast(Watcher, watcher), lambda: True, told.append)
+    news.settle()
+    first = watcher.followers[news]
+    path.with_suffix(".new").write_text('"b"\n')
+    path.with_suffix(".new").rename(path)
     news.wake()
-    assert count_descriptors() == before
+    assert watcher.followers[news] is not first
+    assert told == [None, None]
+    with path.open("a") as file:
+        file.write('"c"\n')
+    news.wake()
+    assert told == [None, None, ["c"]]
 
 
-def test_two_wake_ups_at_once_tell_each_name(tmp_path: Path) -> None:
+def test_two_wake_ups_at_once_tell_each_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What another thread has read on meanwhile is not passed over, and nothing is lost."""
     path = tmp_path / "news"
-    path.write_text("")
+    path.touch()
     told: list[str] = []
-    news = News(str(path), Watcher(), lambda: True, lambda names: told.extend(names or []))
+    news = News(str(path), cast(Watcher, WatcherStub()), lambda: True, lambda names: told.extend(names or []))
     news.settle()
-    opened = news._open
-    news_of_both = ['"a"\n', '"a"\n"b"\n']
+    stat_log = module.stat_log
+    of_both = ['"a"\n', '"a"\n"b"\n']
 
-    def open_and_be_overtaken() -> object:
-        file = opened()
-        if news_of_both:
-            path.write_text(news_of_both.pop(0))
+    def look_and_be_overtaken(path_of_news: str) -> Any:
+        if of_both:
+            path.write_text(of_both.pop(0))
             news.wake()
-        return file
+        return stat_log(path_of_news)
 
-    news._open = open_and_be_overtaken  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(module, "stat_log", look_and_be_overtaken)
     news.wake()
     assert sorted(set(told)) == ["a", "b"]

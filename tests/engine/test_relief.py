@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,33 @@ def test_events_that_were_read_before_the_thread_hung_are_not_lost(
     wait_until(lambda: clients.text("second") == clients.text("third") == "text\n")
     disk.answers.set()
     wait_until(lambda: clients.text("first") == "text\n")
+
+
+def test_a_thread_that_comes_back_as_it_is_relieved_goes_on_alone(
+    manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or two would ask the kernel at once, which ends one of them, and then the other one would leave."""
+    monkeypatch.setattr("logstream.engine.watcher._is_changed", lambda follower: False)
+    logs = follow(manager, tmp_path, ["slow", "other"])
+    threads = threading.active_count()
+    relieve = module.Relief._relieve
+    relieved = threading.Event()
+
+    def relieve_too_late(relief: module.Relief, loop: module.Loop, *call: Any) -> None:
+        disk.answers.set()
+        wait_until(lambda: loop.shift.follower is None)
+        relieve(relief, loop, *call)
+        relieved.set()
+
+    monkeypatch.setattr(module.Relief, "_relieve", relieve_too_late)
+    disk.paths = {str(logs["slow"])}
+    append(logs["slow"], "late\n")
+    assert relieved.wait(5)
+    for number in range(5):
+        append(logs["other"], f"{number}\n")
+        wait_until(lambda number=number: clients.text("other").endswith(f"{number}\n"))
+    assert clients.text("slow") == "late\n"
+    assert threading.active_count() == threads
 
 
 def test_without_a_thread_to_take_over_the_next_look_tries_again(

@@ -75,6 +75,20 @@ def break_reads(patch: pytest.MonkeyPatch, broken: Callable[[int], bool]) -> Non
     patch.setattr("logstream.engine.logfile.os.pread", read)
 
 
+def break_once_gone(patch: pytest.MonkeyPatch, path: Path) -> None:
+    """Have reads of the file that is at a path fail as soon as it is there no more; until then it is as good as any."""
+    old = os.stat(path).st_ino
+
+    def broken(fd: int) -> bool:
+        try:
+            found = os.stat(path).st_ino
+        except FileNotFoundError:
+            found = None
+        return os.fstat(fd).st_ino == old != found
+
+    break_reads(patch, broken)
+
+
 class NoThreads:
     """A machine that has no threads left, for as long as it is told."""
 
@@ -149,8 +163,7 @@ def test_a_replaced_file_whose_old_descriptor_fails(
 ) -> None:
     """An error of the old file is none of the session's, whose log is at the path."""
     live(manager, "viewer")
-    old = os.stat(log).st_ino
-    break_reads(monkeypatch, lambda fd: os.fstat(fd).st_ino == old)
+    break_once_gone(monkeypatch, log)
     new = log.with_suffix(".new")
     new.write_text("of the new file\n")
     new.rename(log)
@@ -192,9 +205,8 @@ def test_a_file_that_fails_and_is_gone_is_waited_for(
     """
     watches = count_watches()
     live(manager, "viewer")
-    old = os.stat(log).st_ino
     with monkeypatch.context() as patch:
-        break_reads(patch, lambda fd: os.fstat(fd).st_ino == old)
+        break_once_gone(patch, log)
         with log.open("a") as file:
             log.unlink()
             file.write("into the void\n")

@@ -241,3 +241,18 @@ def test_a_closed_watcher_follows_nobody(watcher: Watcher, tmp_path: Path) -> No
     watcher.wake_again(follower)
     watcher.forget(follower)
     assert threading.active_count() == threads
+
+
+def test_a_watch_that_fails_for_the_end_of_all_is_no_news(
+    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever follows while it is closed finds the descriptor gone, which the operator need not hear."""
+
+    def fail_at_the_end(*_: object) -> None:
+        watcher.close()
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(module._Observer, "watch", fail_at_the_end)
+    follower = Recorder(tmp_path / "a")
+    follow(watcher, follower, follower.file)
+    assert not caplog.messages

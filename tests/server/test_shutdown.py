@@ -119,8 +119,9 @@ def ask_often(server: ServerProcess, tmp_path: Path) -> None:
 
 
 def change_a_file(server: ServerProcess, tmp_path: Path) -> None:
-    """What a developer does."""
-    (tmp_path / "watched").write_text("changed")
+    """What a developer does, and again, as long as the reloader has not seen the file as it was before."""
+    watched = tmp_path / "watched"
+    wait_until(lambda: (watched.touch(), f"{watched} modified" in server.output())[1])
 
 
 def time_out(server: ServerProcess, tmp_path: Path) -> None:

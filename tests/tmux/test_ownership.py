@@ -94,10 +94,10 @@ def test_a_log_that_is_older_than_the_session_is_not_its_own(
     tmux: TmuxServer, tmp_path: Path, dotted: Path, underscored: Path
 ) -> None:
     """Where nothing else is known, those count that were written since; all, or none, may be."""
+    tmux.begin("a.b")
     dotted.touch()
     underscored.touch()
     os.utime(underscored, (1, 1))
-    tmux.begin("a.b")
     assert contenders(tmux, tmp_path) == ({"a.b"}, {"a.b"})
     begun = sighting(tmux).session.created
     os.utime(dotted, (begun - 0.001, begun - 0.001))  # made for it, just before it began
@@ -107,6 +107,18 @@ def test_a_log_that_is_older_than_the_session_is_not_its_own(
     os.utime(dotted, (1, 1))
     os.utime(underscored, (1, 1))
     assert contenders(tmux, tmp_path) == (set(), set())
+
+
+def test_a_log_that_is_written_as_its_session_begins_is_its_own(
+    tmux: TmuxServer, tmp_path: Path, dotted: Path, underscored: Path
+) -> None:
+    """Its time comes from a clock that may be a tick behind the one that tmux looks at."""
+    tmux.begin("a.b")
+    begun = sighting(tmux).session.created * 1_000_000_000
+    for path, changed in ((dotted, begun - 9_000_000), (underscored, begun - 11_000_000)):
+        path.touch()
+        os.utime(path, ns=(changed, changed))
+    assert contenders(tmux, tmp_path) == ({"a.b"}, {"a.b"})
 
 
 def test_what_is_no_session_s_any_more_is_forgotten(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,19 @@ def test_only_what_was_seen_can_be_over(places: tuple[Place, Place]) -> None:
     assert look(sightings, None, "a") == []
     assert look(sightings, here.answer(), "a") == ["a"]
     assert look(sightings, here.answer(), "a") == []
+
+
+def test_a_server_that_ends_with_its_answer_is_the_same(places: tuple[Place, Place]) -> None:
+    """By the time that its process is looked for it may be gone: its sessions are over all the same."""
+    here, _ = places
+    sightings = Sightings()
+    look(sightings, here.answer(a=("$0",), b=("$1",)), "a", "b")
+    last = here.answer(a=("$0",))
+    here.end()
+    assert look(sightings, replace(last, server=Process(here.popen.pid, None)), "a", "b") == ["b"]
+    assert not sightings.silent_servers(replace(last, server=Process(here.popen.pid, None)))
+    assert look(sightings, None, "a", "b") == ["a"]
+    assert not list(sightings.all())
 
 
 def test_a_session_that_begins_again_is_not_over(places: tuple[Place, Place]) -> None:

@@ -151,9 +151,9 @@ def test_without_a_thread_at_first_a_session_s_end_is_noticed_later(start: Start
     with Viewer(server.port) as viewer, Viewer(server.port) as other:
         viewer.subscribe("a")
         viewer.receive()
-        for _ in range(10):  # the first message comes before the thread is wanted
-            other.send_frame(PONG)
-            assert viewer.drain(0.2) == []
+        wait_until(lambda: "there is no thread for tmux" in server.output())
+        other.send_frame(PONG)
+        assert viewer.drain(2) == []
         tmux.run("kill-server")
         viewer.read_until(lambda: viewer.messages[-1]["isComplete"], 3)
     server.stop()

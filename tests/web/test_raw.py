@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from flask import Response
 
 from logstream import create_app
 
@@ -34,6 +36,14 @@ def read_all(sock: socket.socket) -> bytes:
     while piece := sock.recv(1 << 20):
         data += piece
     return bytes(data)
+
+
+def leads_to(fd: str, directory: Path) -> bool:
+    """Whether a descriptor of this process is of something in a directory."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").startswith(str(directory))
+    except FileNotFoundError:
+        return False  # closed since it was listed
 
 
 def test_the_whole_log_is_served_as_it_is(server: ServerProcess) -> None:
@@ -94,6 +104,25 @@ def test_a_snapshot_ends_where_the_log_did(tmp_path: Path) -> None:
         assert response.content_length == 1_000_000
         assert response.data == b"x" * 1_000_000
         response.close()
+
+
+def test_an_error_in_the_answer_s_place_leaves_nothing_open(tmp_path: Path) -> None:
+    """Where what an app does with each response fails, the log is closed at once, not by the garbage collector."""
+    app = create_app({"LOGSTREAM_DIRECTORY": tmp_path})
+    (tmp_path / "a.out").write_text("text\n")
+
+    @app.after_request
+    def fail(response: Response) -> Response:
+        raise ValueError("no")
+
+    gc.disable()
+    try:
+        with app.test_client() as client:
+            for _ in range(3):
+                assert client.get("/sessions/a/raw", base_url="http://localhost").status_code == 500
+                assert not [fd for fd in os.listdir("/proc/self/fd") if leads_to(fd, tmp_path)]
+    finally:
+        gc.enable()
 
 
 def test_only_regular_logs_are_served(server: ServerProcess, tmp_path: Path) -> None:
