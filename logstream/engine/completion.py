@@ -84,6 +84,10 @@ class Completion:
         }
         return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
+    def is_of_the_same(self, other: Completion) -> bool:
+        """Whether both are of one log as it was, whenever they were noted."""
+        return (self.signature, self.cursor) == (other.signature, other.cursor)
+
     def end_in(self, file: LogFile) -> LogEnd | None:
         """Where the session ended, if this file is the log as it was completed."""
         size = self.signature[2]

@@ -209,6 +209,23 @@ def test_a_log_that_has_gone_on_is_live_again(make: Making, log: Path, change: s
     assert since(make()[0], log) is not None
 
 
+def test_another_log_that_looks_the_same_from_outside_is_written_down_too(make: Making, log: Path) -> None:
+    """With the size and the time of change of the one that was complete, as within a tick of the clock."""
+    found = log.stat()
+    make()[0].notify_session_completed("a")
+    log.write_text("other\n")
+    os.utime(log, ns=(found.st_atime_ns, found.st_mtime_ns))
+    (manager, clients), (other, others_clients) = make(), make()
+    for one in (manager, other):
+        one.subscribe("a", "viewer")
+    assert not clients.last("viewer")["isComplete"]
+    manager.notify_session_completed("a")
+    wait_until(lambda: others_clients.completions("viewer") == 1)
+    late, clients = make()
+    late.subscribe("a", "viewer")
+    assert clients.last("viewer")["isComplete"]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "size": "6"}', b"\xff" * 50, b"[" * 100_000],
