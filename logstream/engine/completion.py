@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -34,10 +34,13 @@ _MAX_REMEMBERED = 10_000  # completions that cannot be written down; the longest
 class Completion:
     """What the log of a completed session is known by, so that one of its name that starts anew is live again.
 
-    Identity and size are not enough: a new file may get the old one's inode, and hold as much.
+    Inode and size are not enough: a new file may get the old one's inode, and hold as much. The number of the device
+    is no part of it, since that may be another one after a restart, and on another host.
     """
 
-    signature: Signature
+    inode: int
+    size: int  # bytes
+    changed: int  # nanoseconds since the epoch
     cursor: str  # at the end
     completed: float  # seconds since the epoch
 
@@ -47,10 +50,10 @@ class Completion:
         try:
             if end.file is None:
                 return None
-            signature = end.file.signature()
-            if signature[2] != end.offset:
+            _, inode, size, changed = end.file.signature()
+            if size != end.offset:
                 return None
-            return cls(signature, Reader.at(end.file, end.offset).cursor, time.time())
+            return cls(inode, size, changed, Reader.at(end.file, size).cursor, time.time())
         except OSError:
             return None
 
@@ -61,41 +64,46 @@ class Completion:
         if not isinstance(fields, dict) or fields.get("version") != _VERSION:
             raise ValueError("it is of another version")
         try:
-            signature = (fields["device"], fields["inode"], fields["size"], fields["changed"])
+            numbers = (fields["inode"], fields["size"], fields["changed"])
             cursor, completed = fields["cursor"], fields["completed"]
         except KeyError as error:
             raise ValueError(f"it has no {error}") from None
-        if not all(type(part) is int for part in signature) or type(cursor) is not str or type(completed) is not float:
+        if (
+            not all(type(number) is int for number in numbers)
+            or type(cursor) is not str
+            or type(completed) is not float
+        ):
             raise ValueError("its fields are of other types")
-        return cls(signature, cursor, completed)
+        return cls(*numbers, cursor, completed)
 
     def record(self, session_name: str) -> bytes:
         """The completion as text, for people too."""
-        device, inode, size, changed = self.signature
         fields = {
             "version": _VERSION,
             "session": session_name,
-            "size": size,
+            "size": self.size,
             "cursor": self.cursor,
-            "changed": changed,
+            "changed": self.changed,
             "completed": self.completed,
-            "device": device,
-            "inode": inode,
+            "inode": self.inode,
         }
         return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     def is_of_the_same(self, other: Completion) -> bool:
         """Whether both are of one log as it was, whenever they were noted."""
-        return (self.signature, self.cursor) == (other.signature, other.cursor)
+        return replace(self, completed=other.completed) == other
+
+    def fits(self, signature: Signature) -> bool:
+        """Whether a log looks from outside as it was completed."""
+        return (self.inode, self.size, self.changed) == signature[1:]
 
     def end_in(self, file: LogFile) -> LogEnd | None:
         """Where the session ended, if this file is the log as it was completed."""
-        size = self.signature[2]
         try:
-            is_the_same = file.signature() == self.signature and Reader.at(file, size).cursor == self.cursor
+            is_the_same = self.fits(file.signature()) and Reader.at(file, self.size).cursor == self.cursor
         except OSError:
             return None
-        return LogEnd(file, size) if is_the_same else None
+        return LogEnd(file, self.size) if is_the_same else None
 
 
 class Completions:
@@ -145,7 +153,7 @@ class Completions:
 
             def completed_since(session_name: str, signature: Signature) -> float | None:
                 completion = remembered.get(session_name)
-                if completion is not None and completion.signature == signature:
+                if completion is not None and completion.fits(signature):
                     return completion.completed
                 try:
                     found = os.stat(file_name(session_name, self._suffix), dir_fd=records, follow_symlinks=False)
@@ -159,7 +167,7 @@ class Completions:
         """Write a completion down, or where that cannot be, remember it as long as this process lives."""
         name = file_name(session_name, self._suffix)
         try:
-            self._records.write(name, completion.record(session_name), completion.signature[3])
+            self._records.write(name, completion.record(session_name), completion.changed)
             if not self._state.append(_NEWS, orjson.dumps(session_name) + b"\n", _MOST_NEWS):
                 self._clear_away()  # so rarely that it costs nothing
         except OSError as error:

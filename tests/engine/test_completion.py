@@ -226,6 +226,19 @@ def test_another_log_that_looks_the_same_from_outside_is_written_down_too(make: 
     assert clients.last("viewer")["isComplete"]
 
 
+def test_a_record_holds_where_the_disk_has_another_number(make: Making, log: Path) -> None:
+    """As after a restart of the machine or a container, or for another host: it is the kernel's, not the log's."""
+    make()[0].notify_session_completed("a")
+    fields = json.loads(record(log).read_text())
+    changed = record(log).stat().st_mtime_ns
+    record(log).write_text(json.dumps(fields | {"device": log.stat().st_dev + 1}))
+    os.utime(record(log), ns=(changed, changed))
+    manager, clients = make()
+    manager.subscribe("a", "viewer")
+    assert clients.last("viewer")["isComplete"]
+    assert since(manager, log) is not None
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "size": "6"}', b"\xff" * 50, b"[" * 100_000],
