@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
@@ -15,9 +16,9 @@ from typing import Any
 import orjson
 
 from ..ratelimit import RateLimitedLog
-from .logfile import LogFile, Signature, stat_log
+from .logfile import LogFile, Signature, signature_of, stat_log
 from .reading import Reader
-from .sessions import file_name
+from .sessions import file_name, log_path
 from .state import StateDirectory
 from .subscription import LogEnd
 
@@ -28,6 +29,7 @@ _RECORDS = "complete"  # the directory of the records, each by the name of its l
 _NEWS = "news"  # the sessions that were completed last, one a line: a hint for the other processes
 _MOST_NEWS = 256 * 1024  # bytes
 _MAX_REMEMBERED = 10_000  # completions that cannot be written down; the longest known is forgotten first
+_RETRIED = 100  # of them, that are written down at once when that can be again
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Completions:
         self._suffix = suffix
         self._state = state
         self._records = state.within(_RECORDS)
-        self._unreadable, self._unwritable = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
+        self._bad_records, self._troubles = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
         # Guards _remembered.
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, Completion] = OrderedDict()  # what could not be written down
@@ -128,14 +130,20 @@ class Completions:
         """What a session was last completed as, whatever its log is by now."""
         with self._lock:
             remembered = self._remembered.get(session_name)
-        if remembered is not None:
-            return remembered
+        written = self._read(session_name)
+        if remembered is None or (written is not None and written.completed > remembered.completed):
+            return written
+        return remembered
+
+    def _read(self, session_name: str) -> Completion | None:
         try:
             found = self._records.read(file_name(session_name, self._suffix))
             return Completion.parse(found[0]) if found is not None else None
-        except (OSError, ValueError) as error:
-            self._unreadable.warning("the record of session %r is not believed: %s", session_name, str(error))
-            return None
+        except ValueError as error:
+            self._bad_records.warning("the record of session %r is not believed: %s", session_name, str(error))
+        except OSError as error:
+            self._warn(error)
+        return None
 
     @contextlib.contextmanager
     def listed(self) -> Iterator[Callable[[str, Signature], float | None]]:
@@ -164,27 +172,57 @@ class Completions:
             yield completed_since
 
     def note(self, session_name: str, completion: Completion) -> None:
-        """Write a completion down, or where that cannot be, remember it as long as this process lives."""
-        name = file_name(session_name, self._suffix)
+        """Write a completion down, unless it is; where that cannot be, remember it as long as this process lives."""
+        written = self._read(session_name)
+        with self._lock:
+            remembered = self._remembered.get(session_name)
+        if written is not None and remembered is None and completion.is_of_the_same(written):
+            return
+        if remembered is not None and completion.is_of_the_same(remembered):
+            completion = remembered
         try:
-            self._records.write(name, completion.record(session_name), completion.changed)
-            if not self._state.append(_NEWS, orjson.dumps(session_name) + b"\n", _MOST_NEWS):
-                self._clear_away()  # so rarely that it costs nothing
+            self._write(session_name, completion)
         except OSError as error:
-            self._unwritable.warning(
-                "completions cannot be written down in %s (%s): they are forgotten when this process ends, and no "
-                "other one hears of them. LOGSTREAM_STATE names another place",
-                self._state.path,
-                error.strerror,
-            )
+            self._warn(error)
             with self._lock:
                 self._remembered.pop(session_name, None)
                 self._remembered[session_name] = completion
                 if len(self._remembered) > _MAX_REMEMBERED:
                     self._remembered.popitem(last=False)
         else:
+            self._write_remembered()
+
+    def _write(self, session_name: str, completion: Completion) -> None:
+        """Raises OSError."""
+        name = file_name(session_name, self._suffix)
+        self._records.write(name, completion.record(session_name), completion.changed)
+        if not self._state.append(_NEWS, orjson.dumps(session_name) + b"\n", _MOST_NEWS):
+            self._clear_away()  # so rarely that it costs nothing
+        with self._lock:
+            self._remembered.pop(session_name, None)
+
+    def _write_remembered(self) -> None:
+        """Something could be written down: so can some of what could not before."""
+        with self._lock:
+            remembered = list(itertools.islice(self._remembered.items(), _RETRIED))
+        for session_name, completion in remembered:
+            found = stat_log(log_path(self._directory, session_name, self._suffix))
+            try:
+                if found is not None and completion.fits(signature_of(found)):
+                    self._write(session_name, completion)
+                    continue
+            except OSError:
+                return
             with self._lock:
                 self._remembered.pop(session_name, None)
+
+    def _warn(self, error: OSError) -> None:
+        self._troubles.warning(
+            "completions cannot be written down in %s (%s): they are forgotten when this process ends, and no other "
+            "one hears of them. LOGSTREAM_STATE names another place",
+            self._state.path,
+            error.strerror,
+        )
 
     def _clear_away(self) -> None:
         """Take away the records of logs that are gone."""
