@@ -156,15 +156,19 @@ class Completions:
         with contextlib.ExitStack() as opened:
             try:
                 records = opened.enter_context(self._records.opened())
+                names = frozenset(os.listdir(records))
             except OSError:
-                records = -1
+                records, names = -1, frozenset()
 
             def completed_since(session_name: str, signature: Signature) -> float | None:
                 completion = remembered.get(session_name)
                 if completion is not None and completion.fits(signature):
                     return completion.completed
+                name = file_name(session_name, self._suffix)
+                if name not in names:
+                    return None
                 try:
-                    found = os.stat(file_name(session_name, self._suffix), dir_fd=records, follow_symlinks=False)
+                    found = os.stat(name, dir_fd=records, follow_symlinks=False)
                 except OSError:
                     return None
                 return found.st_ctime if found.st_mtime_ns == signature[3] and found.st_uid == os.geteuid() else None

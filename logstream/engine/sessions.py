@@ -36,11 +36,11 @@ def list_sessions(directory: str, suffix: str) -> list[Session]:
         with os.scandir(directory) as entries:
             for entry in entries:
                 try:
-                    file_name = os.fsencode(entry.name).decode()
-                    name = file_name.removesuffix(suffix)
-                    check_session_name(name, suffix)
+                    file_name = entry.name if entry.name.isascii() else os.fsencode(entry.name).decode()
                     if not file_name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
                         continue
+                    name = file_name.removesuffix(suffix)
+                    check_session_name(name, suffix)
                     found = entry.stat(follow_symlinks=False)
                 except (OSError, ProtocolError, UnicodeDecodeError):
                     continue  # gone since it was listed, or nothing that could be asked for
