@@ -289,6 +289,34 @@ def test_what_another_user_could_have_written_is_not_believed(
     assert clients.last("late")["isComplete"]
 
 
+def test_a_record_is_on_the_disk_before_anyone_is_told(
+    make: Making, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content, then its name: the machine may lose its power at any time."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def note_fsync(fd: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        steps.append("directory" if path.is_dir() else "file")
+        fsync(fd)
+
+    def note_rename(*names: Any, **places: Any) -> None:
+        steps.append("rename")
+        rename(*names, **places)
+
+    def send(ws: object, message: Any) -> None:
+        steps.append("complete" if message["isComplete"] else "first")
+
+    monkeypatch.setattr("logstream.engine.state.os.fsync", note_fsync)
+    monkeypatch.setattr("logstream.engine.state.os.rename", note_rename)
+    manager = LogStreamManager(send, lambda ws, message: not send(ws, message), directory=log.parent)
+    manager.subscribe("a", "viewer")
+    manager.notify_session_completed("a")
+    manager.close()
+    assert steps == ["first", "file", "rename", "directory", "complete"]
+
+
 def test_where_nothing_can_be_written_it_is_remembered_and_said_once(
     make: Making, log: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
