@@ -110,12 +110,13 @@ def test_names_that_are_not_ascii_where_the_locale_is(start: Starting, kind: str
     assert "Traceback" not in server.stop()
 
 
-def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting) -> None:
+@pytest.mark.parametrize("arguments", ["", "--preload"])
+def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting, arguments: str) -> None:
     """Four workers, ten viewers on each, one report: each has its last message in time; after a kill, it still holds.
 
     The list is the same, whichever worker is asked, then too.
     """
-    server = start("gunicorn", WEB_CONCURRENCY="4")
+    server = start("gunicorn", WEB_CONCURRENCY="4", GUNICORN_CMD_ARGS=arguments)
     wait_until(lambda: server.output().count("Booting worker") == 4)
     server.log("a").write_text("first\n")
     server.log("b").write_text("live\n")
@@ -142,7 +143,7 @@ def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting) -> No
         for viewer in viewers:
             viewer.close()
     server.kill_all()
-    server = start("gunicorn", WEB_CONCURRENCY="4")
+    server = start("gunicorn", WEB_CONCURRENCY="4", GUNICORN_CMD_ARGS=arguments)
     wait_until(lambda: server.output().count("Booting worker") == 4)
     assert lists_of_all_workers(server) == [listed]
     for worker in server.workers():
