@@ -36,7 +36,11 @@ class SharedMetrics:
 
         A directory that the operator has named stays the one.
         """
-        if workers < 2 or self._made is not None or _KEY in os.environ or _KEY in (server.cfg.env or {}):
+        if self._made is not None:
+            return
+        if Path(os.environ.get(_KEY, "")).name.startswith(_PREFIX):
+            del os.environ[_KEY]  # it is that of the server which has started this one to take over
+        if workers < 2 or _KEY in os.environ or _KEY in (server.cfg.env or {}):
             return
         if importlib.util.find_spec("prometheus_client") is None:
             server.log.warning("/healthz answers for one of %d workers at a time: install prometheus-client", workers)

@@ -192,6 +192,37 @@ def test_an_operators_own_directory_is_respected(environment: Path, monkeypatch:
     assert list(environment.iterdir()) == [own]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_directory_is_not_inherited(environment: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """A server that takes over from another one has a place of its own, or none: the other's goes with it."""
+    first = SharedMetrics()
+    first.share(gunicorn(), 2)
+    inherited = os.environ[KEY]
+    second = SharedMetrics()
+    second.share(gunicorn(), workers)
+    assert os.environ.get(KEY) != inherited
+    assert (KEY in os.environ) == (workers == 2)
+    second.remove()
+    assert Path(inherited).exists()
+    first.remove()
+
+
+def test_a_reload_begins_anew_and_goes_on_counting(start: Starting) -> None:
+    """The workers before it count no more, but what they have sent does."""
+    server = start("gunicorn", WEB_CONCURRENCY="2")
+    server.log("a").write_text("text")
+    wait_until(lambda: health(server).get("workers") == 2)
+    before = server.workers()
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("a")
+        viewer.receive()
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not set(server.workers()) & set(before) and len(server.workers()) == 2)
+    wait_until(lambda: (health(server)["workers"], health(server)["connections"]) == (2, 0))
+    assert gauges(server)["messages_sent_total"] == 1
+    server.stop()
+
+
 def test_without_space_or_place_there_is_one_line(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk or a missing library costs what several workers say of each other, and nothing else."""
 
