@@ -76,16 +76,23 @@ class News:
         file = self._open()
         if file is None:
             return
-        with self._lock:
-            is_another = self._place is None or self._place[0] != file.identity
-            offset = 0 if self._place is None or is_another else self._place[1]
+        while True:
+            with self._lock:
+                if not self._following:
+                    return
+                place = self._place
+            is_another = place is None or place[0] != file.identity
+            offset = 0 if place is None or is_another else place[1]
             data = file.read(offset, _MOST)
             data = data[: data.rfind(b"\n") + 1]  # a line that is not whole yet is left
-            self._place = file.identity, offset + len(data)
-            if is_another:
-                self._watched = file
+            with self._lock:
+                if self._following and self._place is place:  # or else another thread has read on meanwhile
+                    self._place = file.identity, offset + len(data)
+                    if is_another:
+                        self._watched = file
+                    break
         if is_another:
-            self._watcher.follow(self, file)
+            self._watcher.watch(self, file)
             self._watcher.wake_again(self)
         try:
             names = [orjson.loads(line) for line in data.splitlines()]

@@ -70,6 +70,17 @@ class Watcher:
         finally:
             self._leave()
 
+    def watch(self, follower: Follower, file: LogFile) -> None:
+        """Wake a follower for changes of `file` instead of an earlier one, if it still is a follower."""
+        observer = self._enter(must_be_there=True)
+        try:
+            if observer is not None:
+                observer.watch(follower, file)
+        except OSError as error:
+            self._warn(error)
+        finally:
+            self._leave()
+
     def wake_again(self, follower: Follower) -> None:
         """Wake a follower soon, if it still is one."""
         observer = self._observer
