@@ -153,6 +153,7 @@ class Completions:
         """
         with self._lock:
             remembered = dict(self._remembered)
+        user = os.geteuid()
         with contextlib.ExitStack() as opened:
             try:
                 records = opened.enter_context(self._records.opened())
@@ -171,7 +172,7 @@ class Completions:
                     found = os.stat(name, dir_fd=records, follow_symlinks=False)
                 except OSError:
                     return None
-                return found.st_ctime if found.st_mtime_ns == signature[3] and found.st_uid == os.geteuid() else None
+                return found.st_ctime if found.st_mtime_ns == signature[3] and found.st_uid == user else None
 
             yield completed_since
 

@@ -11,7 +11,8 @@ from .logfile import Signature, signature_of
 
 def file_name(session_name: str, suffix: str) -> str:
     """The name of a session's log. On the disk it is UTF-8, whatever the process's locale."""
-    return os.fsdecode((session_name + suffix).encode())
+    name = session_name + suffix
+    return name if name.isascii() else os.fsdecode(name.encode())
 
 
 def log_path(directory: str, session_name: str, suffix: str) -> str:
