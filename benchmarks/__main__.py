@@ -19,6 +19,8 @@ _SCENARIOS: dict[str, Callable[[int], Iterator[Row]]] = {
     "stalled": scenarios.stalled,
     "idle": scenarios.idle,
     "deflate": scenarios.deflate,
+    "completion": scenarios.completion,
+    "listing": scenarios.listing,
 }
 
 

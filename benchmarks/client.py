@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 _OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 _STAMP = re.compile(rb"@(\d{10,20})@")  # when a line was written, in nanoseconds of the monotonic clock
+_END = b'"isComplete":true'
 _buffer = bytearray(1 << 18)  # read into by all, so that a small read costs no large allocation
 
 
@@ -24,6 +25,8 @@ class Client:
         self.received = 0  # bytes since the handshake
         self.delays = [] if delays is None else delays  # from a line's write to its arrival, in seconds; may be shared
         self.stamped = True  # or else what arrives is only counted
+        self.awaits_end = False  # then it is noted when a message says that a session is complete
+        self.ended: float | None = None  # by the monotonic clock, in seconds
         self._rest = b""
         key = base64.b64encode(os.urandom(16)).decode()
         self.sock.sendall(
@@ -50,6 +53,12 @@ class Client:
         if not size:
             raise ConnectionError("the server has closed the connection")
         self.received += size
+        if self.awaits_end:
+            data = self._rest + _buffer[:size]
+            self._rest = data[-len(_END) :]
+            if _END in data:
+                self.ended = now / 1e9
+            return
         if not self.stamped:
             return
         data = self._rest + _buffer[:size]

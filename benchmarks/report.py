@@ -23,6 +23,12 @@ def quantiles(delays: Iterable[float]) -> dict[str, float]:
     return {f"p{percent} ms": ordered[len(ordered) * percent // 100] * 1e3 for percent in (50, 99)}
 
 
+def quantiles_and_most(delays: Iterable[float]) -> dict[str, float]:
+    """The same, and the longest of them."""
+    found = list(delays)
+    return quantiles(found) | {"max ms": max(found) * 1e3}
+
+
 def table(rows: Sequence[Row]) -> str:
     """Rows as aligned text, with a heading wherever the columns change."""
     lines: list[str] = []

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from logstream import LogStreamManager
+
 from .client import Client, read_until
-from .report import Row, medians, quantiles
-from .servers import BareLoop, Logstream, NodePeer, Server, Websocketd
+from .report import Row, medians, quantiles, quantiles_and_most
+from .servers import BareLoop, Logstream, LogstreamWorkers, NodePeer, Server, Websocketd
 
 _MB = 1 << 20
 _WRITER = Path(__file__).with_name("writer.py")
@@ -174,6 +178,61 @@ def deflate(rounds: int) -> Iterator[Row]:
         "CPU ratio": float(found[True]["CPU µs a line"]) / float(found[False]["CPU µs a line"]),
         "wire bytes of a load": float(loaded[True]["MB on the wire"]) / float(loaded[False]["MB on the wire"]),
     }
+
+
+def completion(rounds: int) -> Iterator[Row]:
+    """From the report that a session is complete to the last message at each of 200 viewers, twenty times"""
+    yield from _compare([Logstream, LogstreamWorkers], _complete, rounds)
+
+
+def _complete(server: Server) -> Row:
+    """Complete twenty sessions, one after the other, that all clients follow."""
+    count, times = 200, 20
+    delays: list[float] = []
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(contextlib.closing(Client(server.port))) for _ in range(count)]
+        for number in range(times + 1):  # of which the first makes the state directory, and does not count
+            name = f"session-{number}"
+            server.log(name).write_text(_LINE)
+            for client in clients:
+                client.received, client.awaits_end, client.ended = 0, True, None
+                client.subscribe(name)
+            read_until(clients, lambda: all(client.received for client in clients))
+            time.sleep(0.2)  # until all is calm
+            with contextlib.closing(socket.create_connection(("127.0.0.1", server.port))) as report:
+                begin = time.monotonic()
+                report.sendall(
+                    f"POST /sessions/{name}/complete HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+                )
+                read_until(clients, lambda: all(client.ended for client in clients))
+                assert b" 204 " in report.recv(1000)
+            delays += [client.ended - begin for client in clients if client.ended and number]
+    return {"clients": count} | quantiles_and_most(delays)
+
+
+def listing(rounds: int) -> Iterator[Row]:
+    """The list of 10,000 sessions, half of them complete"""
+
+    def measure(server: Server) -> Row:
+        count, times = 10_000, 20
+        manager = LogStreamManager(lambda ws, message: None, directory=server.directory)
+        for number in range(count):
+            name = f"session-{number}"
+            server.log(name).write_text(_LINE)
+            if number % 2:
+                manager.notify_session_completed(name)
+        delays = []
+        cpu = server.cpu()
+        for _ in range(times):
+            begin = time.monotonic()
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/sessions") as answer:
+                listed = answer.read()
+            delays.append(time.monotonic() - begin)
+        assert listed.count(b'"name"') >= count
+        cpu = (server.cpu() - cpu) / times
+        return {"sessions": f"{count}", "KB": len(listed) / 1024, "CPU ms": cpu * 1e3} | quantiles_and_most(delays)
+
+    yield from _compare([Logstream], measure, rounds)
 
 
 def _fan_out(server: Server, offered: bool = False) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -136,6 +138,25 @@ class Logstream(Server):
         while time.monotonic() < deadline:
             if found := re.search(r"Booting worker with pid: (\d+)", self._output.read_text()):
                 return int(found[1])
+            time.sleep(0.02)
+        raise RuntimeError(self._output.read_text())
+
+
+class LogstreamWorkers(Logstream):
+    """Ours, with four workers."""
+
+    name = "logstream, 4 workers"
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"WEB_CONCURRENCY": "4"}
+
+    def find_worker(self) -> int:
+        """One of them, when all are there."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz") as answer:
+                if json.load(answer).get("workers") == 4:
+                    return super().find_worker()
             time.sleep(0.02)
         raise RuntimeError(self._output.read_text())
 

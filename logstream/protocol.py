@@ -5,8 +5,8 @@ Everything here is pure: bytes and text in, values out.
 
 from __future__ import annotations
 
+import re
 import threading
-import unicodedata
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ PING = "ping"
 DEFAULT_DIRECTORY = "/tmp/saga-sessions"
 DEFAULT_SUFFIX = ".out"
 MAX_NAME_BYTES = 255  # what Linux allows one path component
+_UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters, and what is no text in UTF-8
 DEFLATE_FROM = 16 * 1024  # bytes of a frame above which it is worth compressing
 _DEFLATE_LEVEL = 1  # a log shrinks nearly as much as with more, in a third of the time
 
@@ -202,7 +203,7 @@ def _name_problem(name: str, suffix: str) -> str | None:
         return "must not be empty, '.' or '..'"
     if "/" in name:
         return "must not contain a slash"
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    if _UNSAFE.search(name):
         return "must not contain control characters"
     if len((name + suffix).encode()) > MAX_NAME_BYTES:
         return f"must not be longer than {MAX_NAME_BYTES - len(suffix.encode())} bytes"

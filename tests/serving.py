@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import http.client
 import os
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,24 @@ class ServerProcess:
         assert found, self.output()
         return found[1]
 
+    def workers(self) -> list[int]:
+        """gunicorn's worker processes, of which there may be several."""
+        return [
+            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    @contextlib.contextmanager
+    def asking(self, worker: int) -> Iterator[None]:
+        """Have this one of several workers answer all requests: the others stand still meanwhile."""
+        others = [one for one in self.workers() if one != worker]
+        for one in others:
+            os.kill(one, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for one in others:
+                os.kill(one, signal.SIGCONT)
+
     def log(self, session: str) -> Path:
         """The path of a session's log."""
         return self.directory / f"{session}.out"
@@ -138,6 +157,14 @@ class ServerProcess:
         """End it, if it is still there."""
         if self.process.poll() is None:
             self.stop()
+
+    def kill_all(self) -> None:
+        """End it and all of its workers at once."""
+        os.kill(self.process.pid, signal.SIGSTOP)  # so that it starts no further worker
+        for worker in self.workers():
+            os.kill(worker, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
 
     def kill(self) -> None:
         """End it at once, if it is still there."""

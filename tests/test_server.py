@@ -3,16 +3,16 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from .browser import descendants
-from .serving import Starting, wait_until
+from .serving import ServerProcess, Starting, wait_until
 from .viewer import Viewer
 
 
@@ -110,13 +110,21 @@ def test_names_that_are_not_ascii_where_the_locale_is(start: Starting, kind: str
     assert "Traceback" not in server.stop()
 
 
-def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting) -> None:
-    """Four workers, forty viewers, one report: each has its last message in time; after a kill, it still holds."""
-    server = start("gunicorn", WEB_CONCURRENCY="4")
+@pytest.mark.parametrize("arguments", ["", "--preload"])
+def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting, arguments: str) -> None:
+    """Four workers, ten viewers on each, one report: each has its last message in time; after a kill, it still holds.
+
+    The list is the same, whichever worker is asked, then too.
+    """
+    server = start("gunicorn", WEB_CONCURRENCY="4", GUNICORN_CMD_ARGS=arguments)
     wait_until(lambda: server.output().count("Booting worker") == 4)
     server.log("a").write_text("first\n")
-    viewers = [Viewer(server.port) for _ in range(40)]
+    server.log("b").write_text("live\n")
+    viewers: list[Viewer] = []
     try:
+        for worker in server.workers():
+            with server.asking(worker):
+                viewers += [Viewer(server.port) for _ in range(10)]
         for viewer in viewers:
             viewer.subscribe("a")
             viewer.receive()
@@ -125,18 +133,32 @@ def test_a_completion_reaches_the_viewers_of_every_worker(start: Starting) -> No
         for viewer in viewers:
             assert viewer.receive()["isComplete"]
         assert time.monotonic() - begun < 0.5
+        assert not any(viewer.drain(0.01) for viewer in viewers)
+        [listed] = lists_of_all_workers(server)
+        assert [(one["name"], one["complete"]) for one in sorted(listed, key=itemgetter("name"))] == [
+            ("a", True),
+            ("b", False),
+        ]
     finally:
         for viewer in viewers:
             viewer.close()
-    workers = descendants(server.process.pid)
-    assert len(workers) >= 4
-    server.process.kill()
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-    server = start("gunicorn", WEB_CONCURRENCY="4")
-    for _ in range(8):  # whichever worker answers
-        assert json.loads(server.request("/sessions")[1])[0]["state"] == "complete"
-        with Viewer(server.port) as viewer:
+    server.kill_all()
+    server = start("gunicorn", WEB_CONCURRENCY="4", GUNICORN_CMD_ARGS=arguments)
+    wait_until(lambda: server.output().count("Booting worker") == 4)
+    assert lists_of_all_workers(server) == [listed]
+    for worker in server.workers():
+        with server.asking(worker), Viewer(server.port) as viewer:
             viewer.subscribe("a")
             assert viewer.receive()["isComplete"]
     server.stop()
+
+
+def lists_of_all_workers(server: ServerProcess) -> list[list[dict[str, Any]]]:
+    """The sessions as each worker lists them, without what is the same."""
+    lists = []
+    for worker in server.workers():
+        with server.asking(worker):
+            listed = json.loads(server.request("/sessions")[1])
+        if listed not in lists:
+            lists.append(listed)
+    return lists

@@ -361,8 +361,7 @@ class LogStreamManager:
 
     def _note_end(self, session_name: str, end: LogEnd) -> None:
         completion = Completion.at(end)
-        known = self._completions.find(session_name) if completion is not None else None
-        if completion is not None and (known is None or known.signature != completion.signature):
+        if completion is not None:
             self._completions.note(session_name, completion)
 
     def _deliver(self, ws: Hashable, message: Message) -> bool:

@@ -11,7 +11,8 @@ from .logfile import Signature, signature_of
 
 def file_name(session_name: str, suffix: str) -> str:
     """The name of a session's log. On the disk it is UTF-8, whatever the process's locale."""
-    return os.fsdecode((session_name + suffix).encode())
+    name = session_name + suffix
+    return name if name.isascii() else os.fsdecode(name.encode())
 
 
 def log_path(directory: str, session_name: str, suffix: str) -> str:
@@ -36,11 +37,11 @@ def list_sessions(directory: str, suffix: str) -> list[Session]:
         with os.scandir(directory) as entries:
             for entry in entries:
                 try:
-                    file_name = os.fsencode(entry.name).decode()
-                    name = file_name.removesuffix(suffix)
-                    check_session_name(name, suffix)
+                    file_name = entry.name if entry.name.isascii() else os.fsencode(entry.name).decode()
                     if not file_name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
                         continue
+                    name = file_name.removesuffix(suffix)
+                    check_session_name(name, suffix)
                     found = entry.stat(follow_symlinks=False)
                 except (OSError, ProtocolError, UnicodeDecodeError):
                     continue  # gone since it was listed, or nothing that could be asked for

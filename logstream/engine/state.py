@@ -86,7 +86,8 @@ class StateDirectory:
     def write(self, name: str, content: bytes, changed: int | None = None) -> None:
         """Make or replace a file as a whole, with a time of last change in nanoseconds. Raises StateError or OSError.
 
-        Whatever ends this process, and whenever, there is the old file or the new one.
+        Whatever ends this process or the machine, and whenever, there is the old file or the new one; after this has
+        returned, the new one.
         """
         unfinished = f"{_UNFINISHED}{os.getpid()}-{next(_numbers)}"
         with self.opened(make=True) as directory:
@@ -103,6 +104,7 @@ class StateDirectory:
                 finally:
                     os.close(fd)
                 os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
+                os.fsync(directory)  # or else a power failure could take the rename back
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished, dir_fd=directory)

@@ -5,8 +5,8 @@ import sys
 from typing import Any
 
 from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_address
-from ..web.metrics import forget_process, prepare_sharing
 from .malloc import set_up_malloc
+from .shared_metrics import SharedMetrics
 from .shutdown import find_endpoint
 from .worker import check_gunicorn
 
@@ -29,9 +29,22 @@ keepalive = 1  # seconds; a stopping worker waits for idle HTTP connections as l
 graceful_timeout = 2  # seconds that a stopping worker has, once its WebSockets are told to go
 
 
+_metrics = SharedMetrics()
+
+
+def nworkers_changed(server: Any, new_value: int, old_value: int | None) -> None:
+    """At first before the app is loaded, with `--preload` too."""
+    _metrics.share(server, new_value)
+
+
 def on_starting(server: Any) -> None:
     """Begin without the metrics of an earlier server."""
-    prepare_sharing()
+    _metrics.clear()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Make room for a worker's metrics."""
+    _metrics.reserve(worker)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -43,4 +56,9 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Take a dead worker's gauges out of the others' metrics."""
-    forget_process(worker.pid)
+    _metrics.forget(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    """Leave no metrics behind."""
+    _metrics.remove()

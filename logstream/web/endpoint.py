@@ -22,13 +22,14 @@ from .commands import Commands
 from .connection import Connection
 from .directory import DirectoryCheck
 from .gate import Gate
-from .metrics import Metrics
 from .sockets import find_socket
 from .stalls import limit_stall
 from .upgrade import WebSockets, read, wsgi_response_class
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from .metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class Endpoint:
     def __init__(self, settings: Settings, access: Access) -> None:
         self._settings = settings
         self.gate = Gate(access)
-        self._places = threading.Semaphore(settings.max_connections or MAX_CONNECTIONS)
-        self.metrics = Metrics.create(self.counts, self._sent)
+        self._set_limit(settings.max_connections or MAX_CONNECTIONS)
+        self.metrics = _create_metrics(self._gauges, self._sent)
         self.manager = LogStreamManager(
             cast(Send, Connection.send),
             cast(Offer, Connection.offer),
@@ -105,11 +106,29 @@ class Endpoint:
                 descriptors,
                 allowed,
             )
-        self._places = threading.Semaphore(min(wanted or allowed, allowed))
+        self._set_limit(min(wanted or allowed, allowed))
+        self.metrics.refresh()
+
+    def _set_limit(self, connections: int) -> None:
+        self._max_connections = connections
+        self._places = threading.Semaphore(connections)
 
     def counts(self) -> dict[str, int]:
-        """How many connections are open, and what the manager counts."""
+        """How many connections are open, and what the manager counts.
+
+        Where several workers share their figures, those of all; then also how many workers there are, and how many
+        connections all of them and each one takes.
+        """
+        totals = self.metrics.totals()
+        if totals is None:
+            return self._counts()
+        return {**totals, "max_connections_per_worker": self._max_connections}
+
+    def _counts(self) -> dict[str, int]:
         return {"connections": len(self._connections), **self.manager.counts()}
+
+    def _gauges(self) -> dict[str, int]:
+        return {"workers": 1, "max_connections": self._max_connections, **self._counts()}
 
     def limit_stall(self, response: Response) -> Response:
         """After the current request: an answer that nobody reads ends as a WebSocket does."""
@@ -210,3 +229,9 @@ _FULL = Refusal(
     "The server is full. Try again later.",
     "all connections are taken (LOGSTREAM_MAX_CONNECTIONS, and the web server's threads)",
 )
+
+
+def _create_metrics(gauges: Callable[[], dict[str, int]], sent: Callable[[], tuple[int, int]]) -> Metrics:
+    from .metrics import Metrics  # when an app is made: by then it is settled whether workers share their metrics
+
+    return Metrics.create(gauges, sent)

@@ -73,7 +73,11 @@ class LogStream:
         return create_page()
 
     def counts(self) -> dict[str, int]:
-        """Totals for monitoring: open connections, and what the manager counts. Any thread."""
+        """Totals for monitoring: open connections, and what the manager counts. Any thread.
+
+        Where several workers share their metrics, those of all, with `workers`, `max_connections` and
+        `max_connections_per_worker`.
+        """
         return self._endpoint.counts()
 
     def metrics(self) -> Response:

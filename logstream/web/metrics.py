@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Response
 
 from ..engine.meter import Meter
+from ..ratelimit import RateLimitedLog
 
 try:
     import prometheus_client
@@ -17,31 +19,23 @@ try:
 except ImportError:  # it is an extra
     prometheus_client = None  # type: ignore[assignment]
 
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+logger = logging.getLogger(__name__)
+
 _DIRECTORY_KEY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own, for the figures of several processes
-_REFRESH_INTERVAL = 1.0  # seconds
+_REFRESH_INTERVAL = 0.5  # seconds
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 
 _GAUGES = {
+    "workers": "Worker processes",
+    "max_connections": "WebSocket connections that are admitted at most",
     "connections": "WebSocket connections that are open",
     "subscriptions": "Subscriptions, of all connections",
-    "watched_sessions": "Sessions that are followed",
+    "watched_sessions": "Sessions that are followed, by each worker for itself",
     "clients_behind": "Clients that are not level with a log that they follow",
 }
-
-
-def prepare_sharing() -> None:
-    """Make a fresh place for the figures of several processes, where one is named. Before they start."""
-    directory = os.environ.get(_DIRECTORY_KEY)
-    if directory:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        for file in Path(directory).glob("*.db"):
-            file.unlink()
-
-
-def forget_process(pid: int) -> None:
-    """Take the gauges of a process that has ended out of the others' figures."""
-    if os.environ.get(_DIRECTORY_KEY) and prometheus_client is not None:
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class Metrics(Meter):
@@ -49,7 +43,10 @@ class Metrics(Meter):
 
     @staticmethod
     def create(counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> Metrics:
-        """Metrics of an endpoint: `counts()` are its gauges, `sent()` the messages and bytes sent so far."""
+        """Metrics of an endpoint: `counts()` are its gauges, `sent()` the messages and bytes sent so far.
+
+        The gauges are some of workers, max_connections, connections, subscriptions, watched_sessions, clients_behind.
+        """
         return Metrics() if prometheus_client is None else _PrometheusMetrics(counts, sent)
 
     def connected(self) -> None:
@@ -57,6 +54,13 @@ class Metrics(Meter):
 
     def disconnected(self) -> None:
         """A connection has ended."""
+
+    def refresh(self) -> None:
+        """Let other processes know the gauges as they are now."""
+
+    def totals(self) -> dict[str, int] | None:
+        """The gauges of all processes that share their figures, summed up; None where this one does not."""
+        return None
 
     def response(self) -> Response:
         """The figures as text."""
@@ -66,7 +70,7 @@ class Metrics(Meter):
 class _PrometheusMetrics(Metrics):
     """Metrics by prometheus_client. Gauges are set when somebody asks.
 
-    Where several processes answer for each other, that may be another one: they are set once a second too.
+    Where several processes answer for each other, that may be another one: they are set twice a second too.
     """
 
     def __init__(self, counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> None:
@@ -93,6 +97,7 @@ class _PrometheusMetrics(Metrics):
             buckets=_BUCKETS,
         )
         self._shared = bool(os.environ.get(_DIRECTORY_KEY))
+        self._troubles = RateLimitedLog(logger, lines=1)
         # Guards all below, and the order of refreshes.
         self._lock = threading.Lock()
         self._told = (0, 0)  # messages and bytes that the counters have
@@ -125,15 +130,37 @@ class _PrometheusMetrics(Metrics):
                 self._idle.set()
                 self._idle = None
 
+    def refresh(self) -> None:
+        if self._shared:
+            self._refresh()
+
+    def totals(self) -> dict[str, int] | None:
+        self._refresh()
+        shared = self._all()
+        if shared is None:
+            return None
+        found = {sample.name: int(sample.value) for metric in shared.collect() for sample in metric.samples}
+        totals = {name: found.get(f"logstream_{name}", 0) for name in _GAUGES}
+        return totals if totals["workers"] else None  # or else this process's own figures are not among them
+
     def response(self) -> Response:
         self._refresh()
-        registry = self._registry
-        if self._shared:
-            registry = prometheus_client.CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return Response(
-            prometheus_client.generate_latest(registry), content_type=prometheus_client.CONTENT_TYPE_PLAIN_0_0_4
+            prometheus_client.generate_latest(self._all() or self._registry),
+            content_type=prometheus_client.CONTENT_TYPE_PLAIN_0_0_4,
         )
+
+    def _all(self) -> CollectorRegistry | None:
+        """What all processes have written down; None where this one is alone, or has to do without the others."""
+        if not self._shared:
+            return None
+        registry = prometheus_client.CollectorRegistry()
+        try:
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            self._troubles.warning("the metrics are one worker's only: %s", str(error))
+            return None
+        return registry
 
     def _refresh_until(self, idle: threading.Event) -> None:
         while not idle.wait(_REFRESH_INTERVAL):
@@ -143,8 +170,8 @@ class _PrometheusMetrics(Metrics):
     def _refresh(self) -> None:
         counts, sent = self._counts(), self._sent()
         with self._lock:
-            for name, gauge in self._gauges.items():
-                gauge.set(counts[name])
+            for name, count in counts.items():
+                self._gauges[name].set(count)
             messages, size = self._told
             # Two may have asked at once, and come in the other order.
             self._messages.inc(max(0, sent[0] - messages))

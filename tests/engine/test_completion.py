@@ -239,6 +239,36 @@ def test_a_log_that_has_gone_on_is_live_again(make: Making, log: Path, change: s
     assert since(make()[0], log) is not None
 
 
+def test_another_log_that_looks_the_same_from_outside_is_written_down_too(make: Making, log: Path) -> None:
+    """With the size and the time of change of the one that was complete, as within a tick of the clock."""
+    found = log.stat()
+    make()[0].notify_session_completed("a")
+    log.write_text("other\n")
+    os.utime(log, ns=(found.st_atime_ns, found.st_mtime_ns))
+    (manager, clients), (other, others_clients) = make(), make()
+    for one in (manager, other):
+        one.subscribe("a", "viewer")
+    assert not clients.last("viewer")["isComplete"]
+    manager.notify_session_completed("a")
+    wait_until(lambda: others_clients.completions("viewer") == 1)
+    late, clients = make()
+    late.subscribe("a", "viewer")
+    assert clients.last("viewer")["isComplete"]
+
+
+def test_a_record_holds_where_the_disk_has_another_number(make: Making, log: Path) -> None:
+    """As after a restart of the machine or a container, or for another host: it is the kernel's, not the log's."""
+    make()[0].notify_session_completed("a")
+    fields = json.loads(record(log).read_text())
+    changed = record(log).stat().st_mtime_ns
+    record(log).write_text(json.dumps(fields | {"device": log.stat().st_dev + 1}))
+    os.utime(record(log), ns=(changed, changed))
+    manager, clients = make()
+    manager.subscribe("a", "viewer")
+    assert clients.last("viewer")["isComplete"]
+    assert since(manager, log) is not None
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "size": "6"}', b"\xff" * 50, b"[" * 100_000],
@@ -283,9 +313,38 @@ def test_what_another_user_could_have_written_is_not_believed(
         assert not clients.last("viewer")["isComplete"]
         manager.notify_session_completed("a")
     assert clients.last("viewer")["isComplete"]
-    assert any("LOGSTREAM_STATE" in message for message in caplog.messages)
+    assert len(caplog.messages) == 1
+    assert "LOGSTREAM_STATE" in caplog.text
     manager.subscribe("a", "late")
     assert clients.last("late")["isComplete"]
+
+
+def test_a_record_is_on_the_disk_before_anyone_is_told(
+    make: Making, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its content, then its name: the machine may lose its power at any time."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def note_fsync(fd: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{fd}"))
+        steps.append("directory" if path.is_dir() else "file")
+        fsync(fd)
+
+    def note_rename(*names: Any, **places: Any) -> None:
+        steps.append("rename")
+        rename(*names, **places)
+
+    def send(ws: object, message: Any) -> None:
+        steps.append("complete" if message["isComplete"] else "first")
+
+    monkeypatch.setattr("logstream.engine.state.os.fsync", note_fsync)
+    monkeypatch.setattr("logstream.engine.state.os.rename", note_rename)
+    manager = LogStreamManager(send, lambda ws, message: not send(ws, message), directory=log.parent)
+    manager.subscribe("a", "viewer")
+    manager.notify_session_completed("a")
+    manager.close()
+    assert steps == ["first", "file", "rename", "directory", "complete"]
 
 
 def test_where_nothing_can_be_written_it_is_remembered_and_said_once(
@@ -307,6 +366,74 @@ def test_where_nothing_can_be_written_it_is_remembered_and_said_once(
     assert len(caplog.messages) == 1
     assert "No space left on device" in caplog.text
     assert list((log.parent / ".logstream" / "complete").iterdir()) == []
+
+
+@pytest.mark.parametrize("by", ["a", "e"])
+def test_what_could_not_be_written_down_is_when_there_is_room_again(
+    make: Making, log: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """With the next completion, or with the next report of the same; but not over what others know by then."""
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in "abcde":
+        (log.parent / f"{name}.out").write_text("text\n")
+    manager, _ = make()
+    with monkeypatch.context() as patch:
+        patch.setattr("logstream.engine.state.os.fsync", full)
+        for name in "abcd":
+            manager.notify_session_completed(name)
+    completed = since(manager, log)
+    other, clients = make()
+    with (log.parent / "c.out").open("a") as file:
+        file.write("more\n")
+    other.notify_session_completed("c")
+    (log.parent / "d.out").unlink()
+    other.subscribe("b", "viewer")
+    assert not clients.last("viewer")["isComplete"]
+    manager.notify_session_completed(by)
+    wait_until(lambda: clients.completions("viewer") == 1)
+    assert {path.name for path in record(log).parent.iterdir()} == {"a.out", "b.out", "c.out", f"{by}.out"}
+    late = make()[0]
+    assert since(late, log) == pytest.approx(completed, abs=1)
+    for one in (manager, late):
+        assert since(one, log.parent / "b.out") is not None
+        assert since(one, log.parent / "c.out") is not None
+
+
+def test_news_that_could_not_be_told_are_told_later(make: Making, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record may have had room where the line about it had not: the next report of the same reaches the others."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (manager, _), (other, clients) = make(), make()
+    other.subscribe("a", "viewer")
+    with monkeypatch.context() as patch:
+        patch.setattr("logstream.engine.state.StateDirectory.append", full)
+        manager.notify_session_completed("a")
+    manager.notify_session_completed("a")
+    wait_until(lambda: clients.completions("viewer") == 1, 5)
+
+
+def test_what_others_have_written_down_since_is_believed(
+    make: Making, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a process remembers an earlier completion that it could not write down."""
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (manager, clients), (other, _) = make(), make()
+    with monkeypatch.context() as patch:
+        patch.setattr("logstream.engine.state.os.fsync", full)
+        manager.notify_session_completed("a")
+    with log.open("a") as file:
+        file.write("more\n")
+    other.notify_session_completed("a")
+    manager.subscribe("a", "viewer")
+    assert clients.last("viewer")["isComplete"]
 
 
 def test_the_records_of_logs_that_are_gone_are_cleared_away(make: Making, log: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Any sequence of what can happen, against a model: what each client shows is the file."""
+"""Any sequence of what can happen, against a model: what each client shows is the file, whichever process serves it."""
 
 import shutil
 import tempfile
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from logstream import LogStreamManager
+from logstream.engine.logfile import Signature, signature_of
 
 from ..recorder import Recorder
 from ..reference import last_lines, whole
@@ -16,18 +17,23 @@ from ..serving import wait_until
 
 PIECES = [b"a", b"line\n", "größer\n".encode(), "日".encode(), "😀".encode(), b"\xff", b"\xe2\x82", b"\xf0\x9f", b"\0"]
 data = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
-viewers = st.sampled_from(["one", "two", "three"])
+HOMES = {"one": 0, "two": 1, "three": 0}  # whose client each viewer is
+viewers = st.sampled_from(list(HOMES))
+managers = st.sampled_from([0, 1])
 
 
 class Following(RuleBasedStateMachine):
-    """A session's file, a manager that may be replaced, and clients that come, go, lag and resume."""
+    """A session's file, two managers that know nothing of each other and may be replaced, as two processes would be,
+    and clients of theirs that come, go, lag and resume.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="logstream-property-"))
         self.log = self.directory / "a.out"
         self.clients = Recorder()
-        self.manager = LogStreamManager(self.clients.send, self.clients.offer, directory=self.directory)
+        self.managers = [self._start(), self._start()]
+        self.completed: tuple[Signature, bytes] | None = None  # the log as it was when the session was last completed
         self.following: set[str] = set()  # the clients that are subscribed
         self.skipped: dict[str, set[int]] = {}  # how many bytes of the log a client's text may leave out, by its tail
 
@@ -39,8 +45,9 @@ class Following(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Close everything, and see that nothing is left."""
         self.clients.open.set()
-        self.manager.close()
-        assert not self.manager.counts()["subscriptions"]
+        for manager in self.managers:
+            manager.close()
+            assert not manager.counts()["subscriptions"]
         shutil.rmtree(self.directory)
 
     # What happens to the file.
@@ -99,21 +106,26 @@ class Following(RuleBasedStateMachine):
             last = self.clients.of(viewer)[-1:]
             cursor = last[0].get("cursor", True) if last else True
         count, content = len(self.clients.of(viewer)), self.log.read_bytes()
-        self.manager.subscribe("a", viewer, tail=tail, cursor=cursor)
+        told = self.clients.completions(viewer)
+        self._manager(viewer).subscribe("a", viewer, tail=tail, cursor=cursor)
         if self.clients.of(viewer)[count]["isInitial"]:
             self.skipped[viewer] = {len(content) - len(last_lines(content, tail)) if tail is not None else 0}
-        self.following.add(viewer)
+        if self._is_complete():
+            self._check_completion(viewer, told, content)
+            self.following.discard(viewer)
+        else:
+            self.following.add(viewer)
 
     @rule(viewer=viewers)
     def unsubscribe(self, viewer: str) -> None:
         """A client leaves."""
-        self.manager.unsubscribe("a", viewer)
+        self._manager(viewer).unsubscribe("a", viewer)
         self.following.discard(viewer)
 
     @rule(viewer=viewers)
     def disconnect(self, viewer: str) -> None:
         """A client vanishes."""
-        self.manager.handle_client_disconnect(viewer)
+        self._manager(viewer).handle_client_disconnect(viewer)
         self.following.discard(viewer)
 
     @rule(viewer=viewers)
@@ -121,28 +133,34 @@ class Following(RuleBasedStateMachine):
         """A client stops taking offers, and is served at its own pace."""
         self.clients.full.symmetric_difference_update({viewer})
 
-    @rule()
-    def complete(self) -> None:
-        """The session is complete: every subscriber is told so, once, as the last thing."""
+    @rule(by=managers)
+    def complete(self, by: int) -> None:
+        """One process is told that the session is complete: all subscribers are, once, as the last thing."""
         expected = self.log.read_bytes()
         counts = {viewer: self.clients.completions(viewer) for viewer in self.following}
-        self.manager.notify_session_completed("a")
+        self.managers[by].notify_session_completed("a")
+        self.completed = signature_of(self.log.stat()), expected
         for viewer, count in counts.items():
-            wait_until(lambda viewer=viewer, count=count: self.clients.completions(viewer) > count, 10)
-            assert self.clients.completions(viewer) == count + 1
-            assert self.clients.last(viewer)["isComplete"]
-            self._check(viewer, expected, final=True)
+            self._check_completion(viewer, count, expected)
         self.following.clear()
-        assert not self.manager.has_watcher("a")
-        with self.log.open("ab") as file:  # it starts anew
-            file.write(b"anew\n")
+        for manager in self.managers:
+            wait_until(lambda manager=manager: not manager.has_watcher("a"), 10)
 
-    @rule()
-    def restart(self) -> None:
+    @rule(which=managers)
+    def restart(self, which: int) -> None:
         """Another manager: the clients that were there have gone."""
-        self.manager.close()
-        self.following.clear()
-        self.manager = LogStreamManager(self.clients.send, self.clients.offer, directory=self.directory)
+        self.managers[which].close()
+        self.following = {viewer for viewer in self.following if HOMES[viewer] != which}
+        self.managers[which] = self._start()
+
+    def _start(self) -> LogStreamManager:
+        return LogStreamManager(self.clients.send, self.clients.offer, directory=self.directory)
+
+    def _manager(self, viewer: str) -> LogStreamManager:
+        return self.managers[HOMES[viewer]]
+
+    def _is_complete(self) -> bool:
+        return self.completed == (signature_of(self.log.stat()), self.log.read_bytes())
 
     # What must hold.
 
@@ -152,7 +170,25 @@ class Following(RuleBasedStateMachine):
         content = self.log.read_bytes()
         for viewer in self.following:
             self._check(viewer, content)
-        assert self.manager.subscription_count("a") == len(self.following)
+        for number, manager in enumerate(self.managers):
+            assert manager.subscription_count("a") == sum(HOMES[viewer] == number for viewer in self.following)
+
+    @invariant()
+    def the_list_knows_what_is_complete(self) -> None:
+        """Whichever manager is asked: complete is the log that has not changed since, and no other."""
+        signature = signature_of(self.log.stat())
+        for manager in self.managers:
+            with manager.completions() as completed_since:
+                if self._is_complete():
+                    assert completed_since("a", signature) is not None
+                elif self.completed is None or self.completed[0] != signature:
+                    assert completed_since("a", signature) is None
+
+    def _check_completion(self, viewer: str, told_before: int, content: bytes) -> None:
+        wait_until(lambda: self.clients.completions(viewer) > told_before, 10)
+        assert self.clients.completions(viewer) == told_before + 1
+        assert self.clients.last(viewer)["isComplete"]
+        self._check(viewer, content, final=True)
 
     def _check(self, viewer: str, content: bytes, *, final: bool = False) -> None:
         def right() -> bool:
