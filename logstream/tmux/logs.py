@@ -40,6 +40,10 @@ class Logs:
         """The name of a session's log in the directory."""
         return name + self._suffix
 
+    def path(self, name: str) -> str:
+        """Where a session's log is, by its real path."""
+        return os.path.join(os.path.realpath(self._directory), self.file_name(name))
+
     def stat(self, name: str) -> os.stat_result | None:
         """What the kernel says of a log; None where there is none, or none that can be seen."""
         path = os.path.join(self._directory, self.file_name(name))
@@ -61,6 +65,11 @@ class Logs:
             return set()
         self._read_directory()
         return {rival for possible in names for rival in self._index.get(possible, ())} - {name}
+
+    def called(self, session: str) -> set[str]:
+        """The logs whose sessions tmux may call by this name."""
+        self._read_directory()
+        return self._index.get(session, set())
 
     def _read_directory(self) -> None:
         try:

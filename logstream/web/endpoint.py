@@ -7,7 +7,7 @@ import functools
 import logging
 import resource
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, request
@@ -17,7 +17,7 @@ from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
-from ..tmux import TmuxWatcher
+from ..tmux import Running, TmuxWatcher
 from .access import Access, Refusal
 from .commands import Commands
 from .connection import Connection
@@ -77,9 +77,17 @@ class Endpoint:
             self.manager.notify_session_completed,
             self._settings.directory,
             self._settings.suffix,
+            state=self.manager.state_directory,
         )
         self.manager.on_close(watcher.close)
         return watcher
+
+    def running(self) -> Mapping[str, Running]:
+        """The sessions that tmux has; it is asked for that, unless it was within the last second."""
+        if self._tmux is None:
+            return {}
+        self._tmux.refresh()
+        return self._tmux.running()
 
     def _on_subscribe(self) -> None:
         """Somebody follows a log: its directory may be there by now, and its tmux session may end."""
