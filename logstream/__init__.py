@@ -3,6 +3,14 @@
 from .config import ConfigurationError
 from .engine.manager import LogStreamManager
 from .server.app import create_app
+from .signals import session_completed, session_started
 from .web.extension import LogStream
 
-__all__ = ["ConfigurationError", "LogStream", "LogStreamManager", "create_app"]
+__all__ = [
+    "ConfigurationError",
+    "LogStream",
+    "LogStreamManager",
+    "create_app",
+    "session_completed",
+    "session_started",
+]
