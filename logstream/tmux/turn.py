@@ -62,6 +62,7 @@ class Turn:
         """tmux is asked now."""
         self._asked = time.time()
         if self._fd is not None:
+            os.pwrite(self._fd, b"\n", 0)  # an empty one was only locked
             os.utime(self._fd)
 
     def asked_ago(self) -> float:
@@ -69,6 +70,6 @@ class Turn:
         asked = self._asked
         if self.is_shared and self._state is not None:
             found = self._state.stat(self._file_name)
-            asked = found.st_mtime if found is not None and found.st_mtime > 0 else None
+            asked = found.st_mtime if found is not None and found.st_size else None
         ago = time.time() - asked if asked is not None else -1.0
         return ago if ago >= 0 else float("inf")

@@ -171,7 +171,8 @@ class TmuxWatcher:
                 self._recall()
                 if is_ours:
                     try:
-                        self._look(followed)
+                        with self._logs.listed_once():
+                            self._look(followed)
                     finally:
                         self._turn.note_asked()
             except Exception:

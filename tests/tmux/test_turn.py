@@ -52,6 +52,7 @@ def test_who_gives_up_lets_another_one_have_it(turn: Turn, tmp_path: Path) -> No
     assert turn.asked_ago() == float("inf")
     assert turn.take()
     assert not other.take()
+    assert other.asked_ago() == float("inf")
     turn.note_asked()
     assert other.asked_ago() < 5
     turn.give_up()
