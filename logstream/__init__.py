@@ -3,7 +3,16 @@
 from .config import ConfigurationError
 from .engine.manager import LogStreamManager
 from .server.app import create_app
+from .signals import session_completed, session_started
 from .version import __version__
 from .web.extension import LogStream
 
-__all__ = ["ConfigurationError", "LogStream", "LogStreamManager", "__version__", "create_app"]
+__all__ = [
+    "ConfigurationError",
+    "LogStream",
+    "LogStreamManager",
+    "__version__",
+    "create_app",
+    "session_completed",
+    "session_started",
+]

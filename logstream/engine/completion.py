@@ -6,10 +6,11 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,9 @@ _VERSION = 1  # of a record
 _RECORDS = "complete"  # the directory of the records, each by the name of its log's file
 _NEWS = "news"  # the sessions that were completed last, one a line: a hint for the other processes
 _MOST_NEWS = 256 * 1024  # bytes
+_LOCK = "lock"  # held by who writes a record
+_MOST_READ = 2000  # records that a list reads for their exit statuses, for what is not known from an earlier one
+_SCRIPT_DONE = re.compile(rb'\r?\nScript done on [^\r\n]*\[COMMAND_EXIT_CODE="(\d{1,3})"\]\s*\Z')
 _MAX_REMEMBERED = 10_000  # completions that cannot be written down; the longest known is forgotten first
 _RETRIED = 100  # of them, that are written down at once when that can be again
 
@@ -45,17 +49,23 @@ class Completion:
     changed: int  # nanoseconds since the epoch
     cursor: str  # at the end
     completed: float  # seconds since the epoch
+    exit_status: int | None = None  # of the session's program; None where nobody knows it
 
     @classmethod
-    def at(cls, end: LogEnd) -> Completion | None:
-        """None where there is no file, or one that has gone on already."""
+    def at(cls, end: LogEnd, exit_status: int | None = None) -> Completion | None:
+        """None where there is no file, or one that has gone on already.
+
+        What `script` has written last says the exit status better than who ran `script`.
+        """
         try:
             if end.file is None:
                 return None
             _, inode, size, changed = end.file.signature()
             if size != end.offset:
                 return None
-            return cls(inode, size, changed, Reader.at(end.file, size).cursor, time.time())
+            reader = Reader.at(end.file, size)
+            said = _SCRIPT_DONE.search(reader.check)
+            return cls(inode, size, changed, reader.cursor, time.time(), int(said[1]) if said else exit_status)
         except OSError:
             return None
 
@@ -76,7 +86,10 @@ class Completion:
             or type(completed) is not float
         ):
             raise ValueError("its fields are of other types")
-        return cls(*numbers, cursor, completed)
+        exit_status = fields.get("exit_status")
+        if exit_status is not None and type(exit_status) is not int:
+            raise ValueError("its exit status is no number")
+        return cls(*numbers, cursor, completed, exit_status)
 
     def record(self, session_name: str) -> bytes:
         """The completion as text, for people too."""
@@ -87,13 +100,14 @@ class Completion:
             "cursor": self.cursor,
             "changed": self.changed,
             "completed": self.completed,
+            "exit_status": self.exit_status,
             "inode": self.inode,
         }
         return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
     def is_of_the_same(self, other: Completion) -> bool:
-        """Whether both are of one log as it was, whenever they were noted."""
-        return replace(self, completed=other.completed) == other
+        """Whether both are of one log as it was, whenever they were noted, and whatever is known of its program."""
+        return replace(self, completed=other.completed, exit_status=other.exit_status) == other
 
     def fits(self, signature: Signature) -> bool:
         """Whether a log looks from outside as it was completed."""
@@ -108,6 +122,9 @@ class Completion:
         return LogEnd(file, self.size) if is_the_same else None
 
 
+_Stamp = tuple[int, int]  # a record's inode and last change of state, in nanoseconds
+
+
 class Completions:
     """The completions of the logs in a directory, as all processes know them. Any thread."""
 
@@ -120,6 +137,7 @@ class Completions:
         # Guards _remembered.
         self._lock = threading.Lock()
         self._remembered: OrderedDict[str, Completion] = OrderedDict()  # what could not be written down
+        self._exit_statuses: dict[str, tuple[_Stamp, int | None]] = {}  # of records that a list has read
 
     @property
     def news_path(self) -> str:
@@ -146,45 +164,44 @@ class Completions:
         return None
 
     @contextlib.contextmanager
-    def listed(self) -> Iterator[Callable[[str, Signature], float | None]]:
-        """Gives a function: when a session was completed whose log is still as it was then; None if it is not complete.
-
-        For lists of thousands: a record bears its log's time of last change, so it need not be read.
-        """
+    def listed(self) -> Iterator[Listing]:
+        """What a list of thousands says of them: most records need not be read."""
         with self._lock:
             remembered = dict(self._remembered)
-        user = os.geteuid()
         with contextlib.ExitStack() as opened:
             try:
                 records = opened.enter_context(self._records.opened())
                 names = frozenset(os.listdir(records))
             except OSError:
                 records, names = -1, frozenset()
+            yield Listing(self, remembered, records, names, self._suffix, self._exit_statuses)
 
-            def completed_since(session_name: str, signature: Signature) -> float | None:
-                completion = remembered.get(session_name)
-                if completion is not None and completion.fits(signature):
-                    return completion.completed
-                name = file_name(session_name, self._suffix)
-                if name not in names:
-                    return None
-                try:
-                    found = os.stat(name, dir_fd=records, follow_symlinks=False)
-                except OSError:
-                    return None
-                return found.st_ctime if found.st_mtime_ns == signature[3] and found.st_uid == user else None
+    def note(self, session_name: str, completion: Completion) -> bool:
+        """Write a completion down, unless it is; where that cannot be, remember it as long as this process lives.
 
-            yield completed_since
+        Returns whether it is news: of all threads and processes that note the same one, it is to one only.
+        """
+        with contextlib.ExitStack() as locked:
+            try:
+                fd = self._state.lock(_LOCK, wait=True)
+                if fd is not None:
+                    locked.callback(os.close, fd)
+            except OSError:
+                pass  # there are no locks, or nothing can be written at all
+            written = self._read(session_name)
+            with self._lock:
+                remembered = self._remembered.get(session_name)
+            known = remembered if remembered is not None else written
+            if known is None or not completion.is_of_the_same(known):
+                self._keep(session_name, completion)
+                return True
+            if known.exit_status is None and completion.exit_status is not None:
+                self._keep(session_name, replace(known, exit_status=completion.exit_status))
+            elif remembered is not None:
+                self._keep(session_name, remembered)
+            return False
 
-    def note(self, session_name: str, completion: Completion) -> None:
-        """Write a completion down, unless it is; where that cannot be, remember it as long as this process lives."""
-        written = self._read(session_name)
-        with self._lock:
-            remembered = self._remembered.get(session_name)
-        if written is not None and remembered is None and completion.is_of_the_same(written):
-            return
-        if remembered is not None and completion.is_of_the_same(remembered):
-            completion = remembered
+    def _keep(self, session_name: str, completion: Completion) -> None:
         try:
             self._write(session_name, completion)
         except OSError as error:
@@ -234,3 +251,70 @@ class Completions:
         for name in self._records.names():
             if stat_log(os.path.join(self._directory, name)) is None:
                 self._records.remove(name)
+
+
+class Listing:
+    """The completions as a list has them, as long as it is made: `listing(session_name, signature)`. For one thread."""
+
+    def __init__(
+        self,
+        completions: Completions,
+        remembered: Mapping[str, Completion],
+        records: int,
+        names: frozenset[str],
+        suffix: str,
+        known: dict[str, tuple[_Stamp, int | None]],
+    ) -> None:
+        """`remembered` are those that are not written down, `records` is the descriptor of the directory of `names`.
+
+        `known` keeps what is read from one list to the next.
+        """
+        self._completions = completions
+        self._remembered = remembered
+        self._records = records
+        self._names = names
+        self._user = os.geteuid()
+        self._suffix = suffix
+        self._known = known
+        self._stamps: dict[str, _Stamp] = {}
+        self._left = _MOST_READ
+
+    def __call__(self, session_name: str, signature: Signature) -> float | None:
+        """When a session was completed whose log still has this signature, in seconds since the epoch; else None.
+
+        A record bears its log's time of last change, so it need not be read.
+        """
+        completion = self._remembered.get(session_name)
+        if completion is not None and completion.fits(signature):
+            return completion.completed
+        name = file_name(session_name, self._suffix)
+        if name not in self._names:
+            return None
+        try:
+            found = os.stat(name, dir_fd=self._records, follow_symlinks=False)
+        except OSError:
+            return None
+        if found.st_mtime_ns != signature[3] or found.st_uid != self._user:
+            return None
+        self._stamps[session_name] = found.st_ino, found.st_ctime_ns
+        return found.st_ctime
+
+    def exit_status(self, session_name: str) -> int | None:
+        """The exit status of a session that was found to be complete, where it is known.
+
+        For that the record is read, once in a process. A list reads 2,000 at most: what is left, a later one has.
+        """
+        stamp = self._stamps.get(session_name)
+        if stamp is None:
+            completion = self._remembered.get(session_name)
+            return completion.exit_status if completion is not None else None
+        known = self._known.get(session_name)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        if not self._left:
+            return None
+        self._left -= 1
+        completion = self._completions.find(session_name)
+        exit_status = completion.exit_status if completion is not None else None
+        self._known[session_name] = stamp, exit_status
+        return exit_status

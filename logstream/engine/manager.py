@@ -24,9 +24,9 @@ from ..protocol import (
 )
 from ..ratelimit import RateLimitedLog
 from .catchup import CatchUp
-from .completion import Completion, Completions
+from .completion import Completion, Completions, Listing
 from .feed import Feed
-from .logfile import LogFile, NotALogError, Signature
+from .logfile import LogFile, NotALogError
 from .meter import Meter
 from .news import News
 from .pacing import Pace
@@ -97,7 +97,9 @@ class LogStreamManager:
         self._sharing = Sharing()
         self._pace = Pace()
         place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
-        self._completions = Completions(self._directory, suffix, StateDirectory(place))
+        self._state = StateDirectory(place)
+        self._completions = Completions(self._directory, suffix, self._state)
+        self._on_completed: list[Callable[[str, int | None], object]] = []
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
         self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what. A feed's locks are not taken under it, since a feed may read meanwhile.
@@ -158,19 +160,20 @@ class LogStreamManager:
         """Forget a client and all that it follows, as `unsubscribe` does for each."""
         self._forget(ws, "it has disconnected", _GRACE)
 
-    def notify_session_completed(self, session_name: str) -> None:
+    def notify_session_completed(self, session_name: str, exit_status: int | None = None) -> None:
         """Send each subscriber what remains of a session and then its last message, `isComplete`.
 
         Who is behind gets it on arriving there. After that nothing of the session is left; a later
         subscriber gets the log with `isComplete`. May be repeated, and is no error for a session that nobody
-        follows or that does not exist. Does not wait for any client; only without `offer`, where all is left to
+        follows or that does not exist. `exit_status` is its program's, where that is known; what `script` has written
+        at the log's end goes before it. Does not wait for any client; only without `offer`, where all is left to
         `send`, it gives the clients half a second to be told.
         """
         try:
             check_session_name(session_name, self._suffix)
         except ProtocolError:
             return
-        while not self._complete(session_name):
+        while not self._complete(session_name, exit_status):
             pass
 
     def subscription_count(self, session_name: str) -> int:
@@ -187,11 +190,11 @@ class LogStreamManager:
         with self._lock:
             return list(self._feeds)
 
-    def completions(self) -> AbstractContextManager[Callable[[str, Signature], float | None]]:
+    def completions(self) -> AbstractContextManager[Listing]:
         """For a list: `with manager.completions() as completed_since`.
 
         `completed_since(session_name, signature)` is when a session was completed whose file still has this signature,
-        in seconds since the epoch; else None.
+        in seconds since the epoch; else None. `completed_since.exit_status(session_name)` is its exit status, or None.
         """
         return self._completions.listed()
 
@@ -211,6 +214,19 @@ class LogStreamManager:
             "watched_sessions": len(feeds),
             "clients_behind": len(behind),
         }
+
+    @property
+    def state_directory(self) -> StateDirectory:
+        """Where it is written down what must outlast this process."""
+        return self._state
+
+    def on_completed(self, callback: Callable[[str, int | None], object]) -> None:
+        """Have `callback(session_name, exit_status)` called once a session is complete and that is written down.
+
+        Of all processes that learn of it, that is in the one which has written it down. To be called before there are
+        subscriptions; `callback` may be called on any thread, with a lock of the session's held: it must not block.
+        """
+        self._on_completed.append(callback)
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Have `close` call `callback()` first, to end what only its owner can: the clients' connections."""
@@ -324,10 +340,12 @@ class LogStreamManager:
                 return None
 
         if find_end() is not None:
-            while not self._complete(session_name, find_end):
+            while not self._complete(session_name, find_end=find_end):
                 pass
 
-    def _complete(self, session_name: str, find_end: Callable[[], LogEnd | None] | None = None) -> bool:
+    def _complete(
+        self, session_name: str, exit_status: int | None = None, find_end: Callable[[], LogEnd | None] | None = None
+    ) -> bool:
         """Complete a session, in the way of `Feed.complete`.
 
         False if its feed came or went meanwhile, so that it has to be done again.
@@ -335,11 +353,11 @@ class LogStreamManager:
         feed = self._feeds.get(session_name)
         everyone: list[Subscription] | None = []
         if feed is not None:
-            everyone = feed.complete(lambda end: self._note_end(session_name, end), find_end)
+            everyone = feed.complete(lambda end: self._note_end(session_name, end, exit_status), find_end)
             if find_end is not None and everyone == []:
                 return True  # it has begun anew
         elif find_end is None:
-            self._note_end(session_name, LogEnd.at(self._path(session_name)))
+            self._note_end(session_name, LogEnd.at(self._path(session_name)), exit_status)
         if everyone is None:  # its last follower has just left, or another thread completes it
             assert feed is not None
             self._drop(feed)
@@ -359,10 +377,11 @@ class LogStreamManager:
                 catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
         return is_current
 
-    def _note_end(self, session_name: str, end: LogEnd) -> None:
-        completion = Completion.at(end)
-        if completion is not None:
-            self._completions.note(session_name, completion)
+    def _note_end(self, session_name: str, end: LogEnd, exit_status: int | None) -> None:
+        completion = Completion.at(end, exit_status)
+        if completion is not None and self._completions.note(session_name, completion):
+            for callback in self._on_completed:
+                callback(session_name, completion.exit_status)
 
     def _deliver(self, ws: Hashable, message: Message) -> bool:
         """Hand a message to a client; if that fails, the client is gone."""

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from ..protocol import ProtocolError, check_session_name
-from .logfile import Signature, signature_of
+from .logfile import Signature, signature_of, stat_log
 
 
 def file_name(session_name: str, suffix: str) -> str:
@@ -28,6 +28,16 @@ class Session:
     size: int  # bytes
     changed: float  # seconds since the epoch
     signature: Signature
+
+
+def find_session(directory: str, suffix: str, session_name: str) -> Session | None:
+    """One session, if there is a log of it."""
+    try:
+        check_session_name(session_name, suffix)
+    except ProtocolError:
+        return None
+    found = stat_log(log_path(directory, session_name, suffix))
+    return Session(session_name, found.st_size, found.st_mtime, signature_of(found)) if found is not None else None
 
 
 def list_sessions(directory: str, suffix: str) -> list[Session]:

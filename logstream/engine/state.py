@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import os
 import stat
@@ -76,9 +77,7 @@ class StateDirectory:
         except FileNotFoundError:
             return None
         try:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-                raise StateError(errno.EPERM, "a file in it is not the server's own", self.path)
+            found = _check_own(fd, self.path)
             return os.read(fd, found.st_size + 1), found
         finally:
             os.close(fd)
@@ -109,6 +108,34 @@ class StateDirectory:
                 with contextlib.suppress(OSError):
                     os.unlink(unfinished, dir_fd=directory)
                 raise
+
+    def lock(self, name: str, *, wait: bool = False) -> int | None:
+        """Lock a file in it, which is made where it is missing: the descriptor, whose closing gives the lock up.
+
+        The kernel gives it up with the process, however that ends. None if another process or thread has it, unless
+        that is to be waited for. Raises StateError or OSError, also where the file system has no locks.
+        """
+        with self.opened(make=True) as directory:
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            fd = os.open(name, flags, 0o600, dir_fd=directory)
+        try:
+            _check_own(fd, self.path)
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """A file's state; None where there is none that can be seen."""
+        try:
+            with self.opened() as directory:
+                return os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:
+            return None
 
     def append(self, name: str, content: bytes, most: int) -> bool:
         """Add to a file's end, or begin it anew where it would get longer than `most` bytes: then returns False.
@@ -143,3 +170,11 @@ class StateDirectory:
                         os.unlink(entry.name, dir_fd=directory)
         except OSError:
             return
+
+
+def _check_own(fd: int, path: str) -> os.stat_result:
+    """The state of an open file in the directory at `path`. Raises StateError where it is not the server's own."""
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        raise StateError(errno.EPERM, "a file in it is not the server's own", path)
+    return found

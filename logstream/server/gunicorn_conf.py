@@ -48,10 +48,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Leave threads to HTTP."""
+    """Leave threads to HTTP, and begin what needs no client."""
     endpoint = find_endpoint(worker)
     if endpoint is not None:
         endpoint.limit_connections(worker.cfg.threads)
+        endpoint.begin()
 
 
 def child_exit(server: Any, worker: Any) -> None:

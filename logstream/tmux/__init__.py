@@ -1,5 +1,5 @@
-"""Noticing that a tmux session has ended whose log somebody follows."""
+"""What tmux knows of the sessions whose logs there are: that they run, how large they are, and that they have ended."""
 
-from .watcher import TmuxWatcher
+from .watcher import Running, TmuxWatcher
 
-__all__ = ["TmuxWatcher"]
+__all__ = ["Running", "TmuxWatcher"]

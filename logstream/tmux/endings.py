@@ -26,9 +26,12 @@ class Verdict(enum.Enum):
 class Ending:
     """A log since its session was found to be over."""
 
-    def __init__(self, state: State | None, now: float) -> None:
+    def __init__(self, state: State | None, now: float, grace: float = GRACE, quiet: float = 0.0) -> None:
+        """`quiet` are the seconds that the log has been without a change already."""
         self._state = state
-        self._since = self._quiet_since = now
+        self._since = now
+        self._quiet_since = now - quiet
+        self._grace = grace
 
     def judge(self, state: State | None, now: float) -> Verdict:
         """What the log's state tells now; None where there is no log."""
@@ -36,7 +39,7 @@ class Ending:
             if self._state is not None and not self._state.is_continued_by(state):
                 return Verdict.IN_USE
             self._state, self._quiet_since = state, now
-        if now - self._quiet_since >= GRACE:
+        if now - self._quiet_since >= self._grace:
             return Verdict.COMPLETE
         return Verdict.IN_USE if now - self._since >= _IN_USE else Verdict.OPEN
 

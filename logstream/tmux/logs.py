@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .names import possible_names
@@ -34,11 +36,16 @@ class Logs:
         self._directory = directory
         self._suffix = suffix
         self._listed: int | None = None  # when the directory had changed that is indexed; None to read it anew
+        self._is_listed = False
         self._index: dict[str, set[str]] = {}  # by what tmux may call them
 
     def file_name(self, name: str) -> str:
         """The name of a session's log in the directory."""
         return name + self._suffix
+
+    def path(self, name: str) -> str:
+        """Where a session's log is, by its real path."""
+        return os.path.join(os.path.realpath(self._directory), self.file_name(name))
 
     def stat(self, name: str) -> os.stat_result | None:
         """What the kernel says of a log; None where there is none, or none that can be seen."""
@@ -62,7 +69,24 @@ class Logs:
         self._read_directory()
         return {rival for possible in names for rival in self._index.get(possible, ())} - {name}
 
+    @contextlib.contextmanager
+    def listed_once(self) -> Iterator[None]:
+        """Within it, the directory is read once at most: what is asked meanwhile is answered as of then."""
+        self._read_directory()
+        self._is_listed = True
+        try:
+            yield
+        finally:
+            self._is_listed = False
+
+    def called(self, session: str) -> set[str]:
+        """The logs whose sessions tmux may call by this name."""
+        self._read_directory()
+        return self._index.get(session, set())
+
     def _read_directory(self) -> None:
+        if self._is_listed:
+            return
         try:
             changed = os.stat(self._directory).st_mtime_ns
             if changed == self._listed:

@@ -54,6 +54,19 @@ class Ownership:
             if found is not None and name_file(pids, self._logs.file_name(name)):
                 evidence.named.add(name)
 
+    def evidence(self, sighting: Sighting) -> tuple[set[str], set[str]]:
+        """The logs that the processes of a session were seen to write, and those that they named."""
+        evidence = self._evidence.get((sighting.server, sighting.session.number), _Evidence())
+        return evidence.written, evidence.named
+
+    def recall(self, name: str, sighting: Sighting, written: set[str], named: set[str]) -> None:
+        """Take over what another process has seen of a session that may be of the log `name`."""
+        key = (sighting.server, sighting.session.number)
+        evidence = self._evidence.setdefault(key, _Evidence())
+        evidence.candidates |= {name} | written | named
+        evidence.written |= written
+        evidence.named |= named
+
     def contenders(self, name: str, sighting: Sighting) -> set[str]:
         """The logs that a session which is over may have been of, `name` among them or not.
 

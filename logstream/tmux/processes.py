@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import select
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 
@@ -57,6 +57,20 @@ def with_descendants(pids: Iterable[int]) -> set[int]:
 def have_open_for_writing(pids: Iterable[int], file: os.stat_result) -> bool:
     """Whether one of these processes can write to a file."""
     return any(_may_write(pid, number) for pid in pids for number in _descriptors(pid, file))
+
+
+def open_for_writing(paths: Set[str]) -> set[str]:
+    """Which of these files, by their real paths, some process that we can see may write to. Asks no disk."""
+    found = set()
+    for pid in (int(entry) for entry in _entries("/proc") if entry.isdigit()):
+        for number in _entries(f"/proc/{pid}/fd"):
+            try:
+                path = os.readlink(f"/proc/{pid}/fd/{number}")
+            except OSError:
+                continue  # closed meanwhile
+            if path in paths and _may_write(pid, number):
+                found.add(path)
+    return found
 
 
 def name_file(pids: Iterable[int], file_name: str) -> bool:

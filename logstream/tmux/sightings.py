@@ -18,7 +18,8 @@ class Sighting:
     server: Process
     session: Session
     unwatched: bool = False  # nobody has looked for a while since
-    left: State | None = None  # the log when that began
+    recalled: bool = False  # it was written down, perhaps by another process, and not seen again since
+    left: State | None = None  # the log when that was
 
 
 class Sightings:
@@ -35,18 +36,35 @@ class Sightings:
     def __contains__(self, name: str) -> bool:
         return name in self._seen
 
-    def note(self, followed: Iterable[str], answer: Answer) -> None:
-        """Take down which of the followed logs' sessions there are, and what has become of those seen before."""
+    def note(
+        self, followed: Iterable[str], answer: Answer, called: Callable[[str], Iterable[str]] = lambda name: ()
+    ) -> list[tuple[str, Sighting]]:
+        """Take down which logs' sessions there are, and what has become of those seen before.
+
+        That is of the followed logs, and of those which are `called` by the name of a session. Returns those that
+        were not seen before.
+        """
         server = self._recognize(answer.server)
+        before = {(name, sighting.server, sighting.session.number) for name, sighting in self.all()}
         for sightings in self._seen.values():
             sighting = sightings.get(server)
             if sighting is not None and sighting.session.number in answer.sessions:
                 sightings[server] = Sighting(server, answer.sessions[sighting.session.number])
         by_name = {session.name: session for session in answer.sessions.values()}
-        for name in followed:
+        new = []
+        for name in {*followed, *(name for session in by_name for name in called(session))}:
             session = next((by_name[possible] for possible in possible_names(name) if possible in by_name), None)
             if session is not None:
-                self._seen.setdefault(name, {})[server] = Sighting(server, session)
+                sighting = self._seen.setdefault(name, {})[server] = Sighting(server, session)
+                if (name, server, session.number) not in before:
+                    new.append((name, sighting))
+        return new
+
+    def recall(self, sightings: Iterable[tuple[str, Sighting]]) -> None:
+        """Know these, and nothing else, as if they had been seen here."""
+        self._seen = {}
+        for name, sighting in sightings:
+            self._seen.setdefault(name, {})[sighting.server] = sighting
 
     def take_over(self, answer: Answer | None) -> list[tuple[str, Sighting]]:
         """The logs whose sessions are over, each with where it was last seen; they are forgotten here."""

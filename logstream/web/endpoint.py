@@ -6,7 +6,7 @@ import functools
 import logging
 import resource
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from flask import Blueprint, Response, current_app, request
@@ -16,8 +16,9 @@ from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
-from ..tmux import TmuxWatcher
+from ..tmux import Running, TmuxWatcher
 from .access import Access, Refusal
+from .announcer import Announcer
 from .commands import Commands
 from .connection import Connection
 from .directory import DirectoryCheck
@@ -40,8 +41,9 @@ MAX_CONNECTIONS = 1000  # where neither the settings nor the web server say how 
 class Endpoint:
     """The WebSocket route `/ws` on a blueprint, and the connections that are open on it."""
 
-    def __init__(self, settings: Settings, access: Access) -> None:
+    def __init__(self, settings: Settings, access: Access, announcer: Announcer) -> None:
         self._settings = settings
+        self._announcer = announcer
         self.gate = Gate(access)
         self._set_limit(settings.max_connections or MAX_CONNECTIONS)
         self.metrics = _create_metrics(self._gauges, self._sent)
@@ -64,6 +66,7 @@ class Endpoint:
         self._sent_before = (0, 0)  # messages and bytes, to those who have left
         self._closing = False
         self.manager.on_close(self._close)
+        self.manager.on_completed(announcer.completed)
         self._tmux = self._watch_tmux()
         self._directory.run()
 
@@ -77,9 +80,24 @@ class Endpoint:
             self.manager.notify_session_completed,
             self._settings.directory,
             self._settings.suffix,
+            state=self.manager.state_directory,
+            started=self._announcer.started,
+            is_wanted=self._announcer.has_receivers,
         )
         self.manager.on_close(watcher.close)
         return watcher
+
+    def begin(self) -> None:
+        """In a process that is about to serve: look at tmux from now on, where the app has receivers of signals."""
+        if self._tmux is not None and self._announcer.has_receivers():
+            self._tmux.wake()
+
+    def running(self) -> Mapping[str, Running]:
+        """The sessions that tmux has; it is asked for that, unless it was within the last second."""
+        if self._tmux is None:
+            return {}
+        self._tmux.refresh()
+        return self._tmux.running()
 
     def _on_subscribe(self) -> None:
         """Somebody follows a log: its directory may be there by now, and its tmux session may end."""

@@ -10,6 +10,7 @@ from flask import Blueprint, Flask, Response, current_app
 from ..config import Settings
 from ..engine.manager import LogStreamManager
 from .access import Access, Authorize
+from .announcer import Announcer
 from .endpoint import Endpoint
 from .page import create_page
 from .redaction import hide_tokens
@@ -22,8 +23,8 @@ _LONG_ENOUGH = 16  # characters of a token
 class LogStream:
     """Live logs for a Flask app: `LogStream(app)`, or `LogStream()` and `init_app(app)`.
 
-    Registers the WebSocket endpoint `/ws`. Reads the LOGSTREAM_* config keys, else the environment variables of
-    the same names.
+    Registers the WebSocket endpoint `/ws`, and sends the signals `session_completed` and `session_started`. Reads the
+    LOGSTREAM_* config keys, else the environment variables of the same names.
     """
 
     def __init__(self, app: Flask | None = None, authorize: Authorize | None = None) -> None:
@@ -47,7 +48,7 @@ class LogStream:
             logging.getLogger("logstream").setLevel(settings.log_level)
         hide_tokens()
         access = Access(settings, self._authorize)
-        endpoint = Endpoint(settings, access)
+        endpoint = Endpoint(settings, access, Announcer(app))
         app.register_blueprint(endpoint.blueprint)
         app.extensions["logstream"] = endpoint
         self._app = app

@@ -23,8 +23,10 @@ from flask import (
 )
 from werkzeug.wrappers import Response as BaseResponse
 
-from ..engine.sessions import Session, list_sessions
+from ..engine.completion import Listing
+from ..engine.sessions import Session, find_session, list_sessions
 from ..protocol import ProtocolError
+from ..tmux import Running
 from .access import WRONG_TOKEN, Refusal
 from .conditional import json_response
 from .endpoint import Endpoint
@@ -73,19 +75,24 @@ def _sessions() -> Response:
         for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
         if endpoint.gate.allows(session.name)
     ]
+    running = endpoint.running()
     now = time.time()
-    with endpoint.manager.completions() as completed_since:
-        entries = [_entry(session, completed_since(session.name, session.signature), now) for session in sessions]
-    return json_response(entries)
+    with endpoint.manager.completions() as completions:
+        rows = [_entry(session, completions, running.get(session.name), now) for session in sessions]
+    return json_response(rows)
 
 
-def _entry(session: Session, completed: float | None, now: float) -> dict[str, object]:
+def _entry(session: Session, completions: Listing, running: Running | None, now: float) -> dict[str, object]:
     """A session as the list has it: what it is doing, and since when, in seconds since the epoch."""
+    completed = completions(session.name, session.signature)
+    exit_status = None
     if completed is not None:
-        state, since = "complete", completed
+        state, since, exit_status = "complete", completed, completions.exit_status(session.name)
+    elif running is not None:
+        state, since, exit_status = "running", running.since, running.exit_status
     else:
         state, since = "live" if now - session.changed < _LIVE else "quiet", session.changed
-    return {
+    entry = {
         "name": session.name,
         "size": session.size,
         "changed": session.changed,
@@ -93,6 +100,9 @@ def _entry(session: Session, completed: float | None, now: float) -> dict[str, o
         "state": state,
         "since": since,
     }
+    if exit_status is not None:
+        entry["exit_status"] = exit_status
+    return entry
 
 
 def _theme() -> str:
@@ -101,14 +111,39 @@ def _theme() -> str:
     return chosen if chosen in ("light", "dark") else ""
 
 
-def _session(name: str) -> str:
-    """The page of a session, which waits where there is no log yet."""
+def _session(name: str) -> str | Response:
+    """The page of a session, which waits where there is no log yet; or what the list says of it, as JSON."""
+    if _wants_json():
+        return _one(name)
     return render_template(
         "logstream/session.html",
         session=name,
         # Its path alone: whether TLS ends before us, only the browser knows.
         endpoint=urlsplit(url_for("logstream.websocket")).path,
     )
+
+
+def _one(name: str) -> Response:
+    """A session's row, and how large its terminal is, as long as tmux has it."""
+    endpoint = _endpoint()
+    config = current_app.config
+    found = find_session(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"], name)
+    if found is None:
+        response = json_response({"error": f"Session {name!r} was not found."})
+        response.status_code = 404
+        return response
+    running = endpoint.running().get(name)
+    with endpoint.manager.completions() as completions:
+        entry = _entry(found, completions, running, time.time())
+    if running is not None and running.size is not None:
+        entry["columns"], entry["rows"] = running.size
+    return json_response(entry)
+
+
+def _wants_json() -> bool:
+    """Whether the current request would rather have JSON than a page, as a browser that shows one never does."""
+    accepted = request.accept_mimetypes
+    return accepted["application/json"] > accepted["text/html"]
 
 
 def _raw(name: str) -> Response:
@@ -161,7 +196,7 @@ def _check_access() -> BaseResponse | None:
     gate = _gate()
     refused = gate.check()
     if refused is not None:
-        if refused.status_code == 401 and view in _PAGES:
+        if refused.status_code == 401 and view in _PAGES and not _wants_json():
             return _ask_for_token(refused, _here())
         return refused
     if view in _PAGES and gate.access.has_token_in_address(request):
@@ -220,6 +255,8 @@ def _secure(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"  # with less, a browser does not say whose page a form is on
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if _view() == "session":
+        response.vary.add("Accept")
     if _view() != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response

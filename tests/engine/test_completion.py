@@ -489,3 +489,89 @@ def test_nobody_is_told_of_what_is_not_remembered(make: Making, tmp_path: Path) 
             manager.subscribe(name, name)
             assert clients.last(name)["isComplete"], name
         manager.close()
+
+
+def test_of_all_who_complete_a_session_one_has_news(make: Making, log: Path) -> None:
+    """Of many threads and managers at once, the one that has written it down; of a log that went on, once again."""
+    news: list[tuple[str, int | None]] = []
+    managers = [make()[0] for _ in range(4)]
+    for manager in managers:
+        manager.on_completed(lambda name, exit_status: news.append((name, exit_status)))
+    for turn in (1, 2):
+        threads = [threading.Thread(target=manager.notify_session_completed, args=("a", 3)) for manager in managers * 5]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert news == [("a", 3)] * turn
+        with log.open("a") as file:
+            file.write("more\n")
+
+
+@pytest.mark.parametrize(
+    ("end", "said", "kept"),
+    [
+        ("text\n", None, None),
+        ("text\n", 3, 3),
+        ('\r\nScript done on 2026-01-01 00:00:00+00:00 [COMMAND_EXIT_CODE="2"]\n', 0, 2),
+        ('\nScript done on 2026-01-01 [COMMAND_EXIT_CODE="2"]\nand more\n', None, None),
+        ('Script done on 2026-01-01 [COMMAND_EXIT_CODE="2"]\n', None, None),
+        ("\nScript done on 2026-01-01 [<not executed on terminal>]\n", None, None),
+    ],
+)
+def test_an_exit_status_is_kept_and_none_is_invented(
+    make: Making, log: Path, end: str, said: int | None, kept: int | None
+) -> None:
+    """What `script` has written last, in a line of its own, goes before what is reported; all lists have it."""
+    with log.open("a") as file:
+        file.write("x" + end)
+    make()[0].notify_session_completed("a", said)
+    assert json.loads(record(log).read_text())["exit_status"] == kept
+    manager, _ = make()
+    for _ in range(2):
+        with manager.completions() as completed_since:
+            assert completed_since("a", signature_of(log.stat()))
+            assert completed_since.exit_status("a") == kept
+
+
+def test_an_exit_status_that_is_known_later_is_added(make: Making, log: Path) -> None:
+    """Nobody is told of the completion again; lists have it from then on."""
+    manager, _ = make()
+    news: list[str] = []
+    manager.on_completed(lambda name, exit_status: news.append(name))
+    for exit_status, kept in ((None, None), (4, 4), (None, 4), (5, 4)):
+        manager.notify_session_completed("a", exit_status)
+        with manager.completions() as completed_since:
+            completed_since("a", signature_of(log.stat()))
+            assert completed_since.exit_status("a") == kept
+    assert news == ["a"]
+
+
+def test_a_list_of_many_reads_their_records_bit_by_bit(
+    make: Making, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the first one is not slow; each is read once."""
+    monkeypatch.setattr("logstream.engine.completion._MOST_READ", 2)
+    manager, _ = make()
+    names = ["a", "b", "c"]
+    for name in names:
+        (tmp_path / f"{name}.out").touch()
+        manager.notify_session_completed(name, 1)
+    found = []
+    for _ in range(2):
+        with manager.completions() as completed_since:
+            for name in names:
+                assert completed_since(name, signature_of((tmp_path / f"{name}.out").stat()))
+            found.append([completed_since.exit_status(name) for name in names])
+    assert found == [[1, 1, None], [1, 1, 1]]
+
+
+def test_an_exit_status_is_remembered_where_nothing_can_be_written(make: Making, log: Path) -> None:
+    """As the completion is."""
+    (log.parent / ".logstream").mkdir(mode=0o777)
+    (log.parent / ".logstream").chmod(0o777)
+    manager, _ = make()
+    manager.notify_session_completed("a", 3)
+    with manager.completions() as completed_since:
+        assert completed_since("a", signature_of(log.stat()))
+        assert completed_since.exit_status("a") == 3

@@ -55,3 +55,16 @@ def test_rivals_are_the_logs_that_tmux_calls_alike(tmp_path: Path, logs: Logs) -
     (tmp_path / "a:b.out").touch()
     assert logs.rivals("a.b") == {"a_b", "a:b"}
     assert Logs(str(tmp_path / "none"), ".out").rivals("a_b") == set()
+
+
+def test_within_a_look_the_directory_is_read_once(tmp_path: Path) -> None:
+    """However many sessions are looked for in it, also where it has just changed; the next look has what is new."""
+    logs = Logs(str(tmp_path), ".out")
+    (tmp_path / "a.b.out").touch()
+    with logs.listed_once():
+        (tmp_path / "a:b.out").touch()
+        assert logs.called("a_b") == {"a.b"}
+        assert logs.rivals("a_b") == {"a.b"}
+    with logs.listed_once():
+        assert logs.called("a_b") == {"a.b", "a:b"}
+        assert logs.called("other") == set()

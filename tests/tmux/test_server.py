@@ -152,4 +152,4 @@ def test_the_default_server_is_the_one_that_tmux_takes(
             subprocess.run([*program, "kill-server"], env=environment, check=True)
     for nothing in ("", str(sockets / "none")):
         monkeypatch.setenv("TMUX_TMPDIR", nothing)
-        assert server._socket_path("x") == f"/tmp/tmux-{os.getuid()}/x"
+        assert server.socket_path("x") == f"/tmp/tmux-{os.getuid()}/x"

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from logstream import LogStreamManager
+from logstream.engine.logfile import LogFile
 from logstream.tmux import TmuxWatcher
 from logstream.tmux import server as tmux_server
 from logstream.tmux import watcher as watcher_module
@@ -180,7 +182,7 @@ class Watched:
         finally:
             self.polls += 1
 
-    def _report(self, name: str) -> None:
+    def _report(self, name: str, exit_status: int | None = None) -> None:
         self.reported.append(name)
         self.followed = self.followed - {name}
 
@@ -572,7 +574,7 @@ def test_a_report_that_fails_is_repeated_and_ends_nothing(
     report = watched._report
     attempts = []
 
-    def fail(name: str) -> None:
+    def fail(name: str, exit_status: int | None) -> None:
         attempts.append(name)
         if attempts.count("a") <= 3 and name == "a":
             raise ValueError("no")
@@ -589,6 +591,48 @@ def test_a_report_that_fails_is_repeated_and_ends_nothing(
     wait_until(lambda: watched.reported == ["b", "a"], 10)
     assert attempts.count("a") == 4
     assert sum(bool(record.exc_info) for record in caplog.records) == 1
+
+
+def test_a_log_that_cannot_be_read_holds_up_no_other_end(
+    watched: Watched, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not answer keeps its own session's last message back, and nobody else's."""
+    sent: list[tuple[object, bool]] = []
+    manager = LogStreamManager(
+        lambda ws, message: sent.append((ws, message["isComplete"])), lambda ws, message: False, watched.directory
+    )
+    names = ("a", "b", "c")
+    tmux.begin("kept")
+    for name in names:
+        watched.log(name).write_text(name)
+        tmux.begin(name)
+        manager.subscribe(name, name)
+    inode, read, go_on = watched.log("a").stat().st_ino, LogFile.read, threading.Event()
+
+    def hang(file: LogFile, offset: int, length: int) -> bytes:
+        if file.identity[1] == inode:
+            go_on.wait()
+        return read(file, offset, length)
+
+    def report(name: str, exit_status: int | None) -> None:
+        manager.notify_session_completed(name, exit_status)
+        watched._report(name)
+
+    monkeypatch.setattr(watched.watcher, "_report", report)
+    watched.follow(*names)
+    monkeypatch.setattr(LogFile, "read", hang)
+    try:
+        tmux.end("a")
+        wait_until(lambda: "a" in watched.watcher._reports._names)
+        for name in ("b", "c"):
+            tmux.end(name)
+            wait_until(lambda: (name, True) in sent, 5)
+        assert ("a", True) not in sent
+    finally:
+        go_on.set()
+    wait_until(lambda: ("a", True) in sent)
+    wait_until(lambda: not watched.watcher._unsettled)
+    manager.close()
 
 
 def test_a_look_that_fails_is_not_the_last(

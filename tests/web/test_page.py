@@ -242,3 +242,20 @@ def test_below_a_prefix_the_cookie_is_for_that_alone(tmp_path: Path) -> None:
         answer = client.post("/login", data={"token": TOKEN}, environ_overrides={"SCRIPT_NAME": "/tools"})
     assert answer.headers["Location"] == "/tools/"
     assert "Path=/tools" in answer.headers["Set-Cookie"]
+
+
+def test_one_session_as_json_is_under_the_rules_of_its_log(guarded: ServerProcess, dashboard: ServerProcess) -> None:
+    """Without the token a word instead of a form; and the hook is asked, whether there is such a log or not."""
+    json_please = {"Accept": "application/json"}
+    answer = guarded.fetch("/sessions/a", headers=json_please)
+    assert (answer.status, answer.headers.get_content_type()) == (401, "text/plain")
+    guarded.log("a").write_text("text")
+    answer = guarded.fetch("/sessions/a", headers=json_please | {"Authorization": f"Bearer {TOKEN}"})
+    row = json.loads(answer.body)
+    assert (answer.status, row["name"], row["size"], row["state"]) == (200, "a", 4, "live")
+    assert [row] == json.loads(guarded.fetch("/sessions", headers={"Authorization": f"Bearer {TOKEN}"}).body)
+    alice = json_please | {"X-User": "alice"}
+    assert dashboard.fetch("/logs/sessions/secret", headers=alice).status == 403
+    assert dashboard.fetch("/logs/sessions/none", headers=alice).status == 404
+    for name in ("..%2Fx", "%00", "x" * 300):
+        assert dashboard.fetch(f"/logs/sessions/{name}", headers=alice).status == 404
