@@ -241,7 +241,7 @@ def test_one_session_tells_how_large_its_terminal_is(start: Starting, tmux: Tmux
     def one(name: str) -> dict[str, Any]:
         answer = server.fetch(f"/sessions/{name}", headers=json_please)
         assert answer.status == 200
-        assert answer.headers["Vary"] == "Accept"
+        assert answer.headers["Vary"] == "Accept-Encoding, Accept"
         return dict(json.loads(answer.body))
 
     server.log("a").write_text("text")

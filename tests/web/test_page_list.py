@@ -8,7 +8,7 @@ import time
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 
-from ..browser import Browser, append
+from ..browser import Browser, append, cpu_time_of
 from ..serving import ServerProcess, Starting, wait_until
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -128,7 +128,7 @@ def test_states_are_told_apart(browser: Browser, start: Starting) -> None:
 
 
 def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, start: Starting) -> None:
-    """Within half a second of their arrival where the machine is not busy, and in small steps."""
+    """Within half a second of their arrival, of work where the machine is busy, and in small steps."""
     server = start("gunicorn")
     now = time.time()
     for number in range(3000):
@@ -138,10 +138,14 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
     script = browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCHED.replace("COUNT", "3000"))
     tries = []
     try:
-        for _ in range(3):  # the best of some tries: a machine that is busy is no failure
+        for _ in range(4):
+            browser.driver.get("about:blank")
+            before = {pid: cpu_time_of(pid) for pid in browser.renderers()}
             browser.driver.get(f"http://127.0.0.1:{server.port}/")
             wait_until(lambda: browser.run("return window.shown"))
-            tries.append(browser.run("return [window.shown - window.arrived, window.longest]"))
+            worked = 1000 * sum(cpu_time_of(pid) - before.get(pid, 0.0) for pid in browser.renderers())
+            took, longest = browser.run("return [window.shown - window.arrived, window.longest]")
+            tries.append((min(took, worked), longest))
     finally:
         browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     assert names(browser)[::2999] == ["session-0000", "session-2999"]

@@ -5,7 +5,7 @@ import { age, bytes } from "./format.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
-const AT_ONCE = 100; // rows that are made in one go, so that the page goes on answering meanwhile
+const SLICE = 10; // milliseconds for which rows are made in one go, so that the page goes on answering meanwhile
 
 /**
  * @typedef {{ name: string, size: number, changed: number, complete: boolean, state: string, since: number,
@@ -80,15 +80,27 @@ async function show() {
   arrange();
   table.hidden = sessions.length === 0;
   empty.hidden = sessions.length > 0;
-  for (let at = 0; at < fresh.length && !isPointedAt; at += AT_ONCE) {
-    if (at > 0) await nextFrame();
-    for (const session of fresh.slice(at, at + AT_ONCE)) update(add(session.name), session);
+  while (fresh.length > 0 && !isPointedAt) {
+    const until = performance.now() + SLICE;
+    do {
+      const session = /** @type {Session} */ (fresh.shift());
+      update(add(session.name), session);
+    } while (fresh.length > 0 && performance.now() < until);
     arrange();
+    if (fresh.length > 0) await nextTask();
   }
 }
 
-function nextFrame() {
-  return new Promise((resolve) => setTimeout(resolve));
+/** Let the page do what else there is. A timer would wait for four milliseconds each time. @returns {Promise<void>} */
+function nextTask() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
 }
 
 /** Bring the rows into the order of the sessions, and take those away that are no session's any more. */
