@@ -287,8 +287,7 @@ class Feed:
         """Have the watcher told that this is the file to watch."""
         if self._open and (self._watched is None or file.identity != self._watched.identity):
             self._watched = file
-            if self._end is None:
-                self._noted().watch = True
+            self._noted().watch = True
 
     # What follows is called with _reading held.
 
@@ -491,11 +490,7 @@ class Feed:
         if end is None:
             end = LogEnd.at(self.path)
             self._end_at(end)
-        reader = self._reader
         with self._lock:
-            if reader is not None:
-                for subscription in list(self._live):
-                    self._fall_behind(subscription, reader, None)
             for subscription in list(self._waiting):
                 self._move(subscription, State.BEHIND)
                 self._noted().hand_over.append(subscription)
