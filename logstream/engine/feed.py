@@ -490,7 +490,11 @@ class Feed:
         if end is None:
             end = LogEnd.at(self.path)
             self._end_at(end)
+        reader = self._reader
         with self._lock:
+            if reader is not None:
+                for subscription in list(self._live):
+                    self._fall_behind(subscription, reader, None)
             for subscription in list(self._waiting):
                 self._move(subscription, State.BEHIND)
                 self._noted().hand_over.append(subscription)

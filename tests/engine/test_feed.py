@@ -353,3 +353,15 @@ def test_a_rotated_log_is_left_to_those_who_are_behind(fixture: Fixture) -> None
     assert fixture.behind == [one]
     assert one.pending is not None
     assert (one.pending["data"], one.pending["isInitial"]) == ("old", False)
+
+
+def test_nobody_is_live_when_a_session_is_over(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not had the last message, for whatever reason, gets it from its client's catch-up."""
+    one = fixture.live("one")
+    append(fixture.path, "rest")
+    monkeypatch.setattr(fixture.feed, "_pump", lambda *_, **__: None)
+    assert fixture.feed.complete(lambda end: None) == [one]
+    assert fixture.behind == [one]
+    message = one.next_message()
+    assert message is not None
+    assert (message["data"], message["isInitial"], message["isComplete"]) == ("rest", False, True)
