@@ -149,6 +149,8 @@ def test_an_interrupt_ends_the_connecting(monkeypatch: pytest.MonkeyPatch) -> No
             made.append(self)
             raise KeyboardInterrupt
 
+    addresses = socket.getaddrinfo("127.0.0.1", 9, type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses * 2)
     monkeypatch.setattr(socket, "socket", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         WebSocket("ws://127.0.0.1:9/ws", {}, 5)

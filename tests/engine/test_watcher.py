@@ -339,3 +339,19 @@ def test_a_thread_whose_sweep_was_taken_over_leaves_the_rest_to_the_other(tmp_pa
     assert not observer._serve(observer._sweep.shift, 5.0)
     assert other.woken == 0
     assert list(observer._again) == [other]
+
+
+def test_a_watch_that_comes_too_late_for_a_closed_watcher_is_no_trouble(
+    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Inotify is closed by then, which tells the operator nothing about the machine."""
+
+    class Late(module.Watch):
+        def __init__(self, *arguments: Any) -> None:
+            watcher.close()
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "Watch", Late)
+    follower = Recorder(tmp_path / "a.out")
+    follow(watcher, follower, follower.file)
+    assert caplog.messages == []

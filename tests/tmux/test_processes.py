@@ -121,9 +121,15 @@ def test_an_end_is_awaited(sleeper: subprocess.Popen[bytes]) -> None:
         os.close(bell)
 
 
-def test_a_process_that_is_named_twice_is_looked_at_once(sleeper: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_is_named_twice_is_looked_at_once(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As where two panes have one, or a pane has another's child."""
+    asked: list[int] = []
+    children = processes._children
+    monkeypatch.setattr(processes, "_children", lambda pid: asked.append(pid) or children(pid))
     assert with_descendants([sleeper.pid, sleeper.pid]) == {sleeper.pid}
+    assert asked == [sleeper.pid]
 
 
 def test_where_the_kernel_cannot_tell_of_an_end_nothing_is_waited_for(
