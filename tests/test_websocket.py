@@ -136,8 +136,12 @@ def test_a_refusal_has_its_status() -> None:
 
 def test_a_server_has_so_much_time_to_answer_and_no_more() -> None:
     """Where it is up, nothing more is tried."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(TimeoutError):
-        WebSocket(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws", {}, 0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(TimeoutError):
+            WebSocket(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws", {}, 0)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_an_interrupt_ends_the_connecting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -289,6 +289,7 @@ def test_who_waits_beside_those_who_are_live_does_not_end_their_watch(fixture: F
     fixture.path.unlink()
     one = waiting(fixture, "late")
     assert fixture.feed.join(one)
+    assert fixture.feed._watched is not None
     watched = fixture.watching.watched[-1]
     fixture.path.touch()
     fixture.feed.wake()

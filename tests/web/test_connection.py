@@ -267,5 +267,6 @@ def test_finish_waits_no_longer_than_a_moment(
     monkeypatch.setattr("logstream.web.connection._LINGER", 0.0)
     connection.finish()
     assert read_all(client) == b""
+    assert connection.sock.recv(1, socket.MSG_DONTWAIT) == b""  # it is the end for us, too
     with pytest.raises(BrokenPipeError):
         connection.send_bytes(b"\x81\x00")
