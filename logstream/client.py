@@ -103,7 +103,7 @@ def follow(
                 raise
         else:
             try:
-                for event in _events(ws, session_name, tail, cursor, wait):
+                for event in _events(ws, session_name, tail, cursor, wait):  # pragma: no branch: it ends by an error
                     begun, said, cursor = True, False, event.cursor
                     backoff.reset()
                     yield event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -23,8 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from logstream import __version__
-from logstream.client import CONNECT_TIMEOUT
+from logstream import __version__, cli
+from logstream.client import CONNECT_TIMEOUT, Event, NoServerError, SessionError
 
 from .serving import PATIENCE, ROOT, ServerProcess, Starting, wait_until
 
@@ -548,3 +549,75 @@ def test_a_full_disk_is_an_error(server: ServerProcess, url: str) -> None:
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[0] == "logstream: The log cannot be printed: No space left on device."
     assert "Traceback" not in ran.stderr
+
+
+def test_output_that_is_no_file_is_printed_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a program that runs a command itself, and collects what it prints."""
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with pytest.raises(SystemExit) as ended:
+        cli.cli(["sessions", "--url", "nonsense://"])
+    assert ended.value.code == 1
+
+
+def test_a_server_that_is_gone_when_a_session_is_complete_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What keeps the next session from being followed is said once, until there is one; at first it is an error."""
+    event = Event(text="text", reset=True, complete=True, cursor="4.x", offset=4, size=4)
+    turns: list[object] = [NoServerError("Nobody."), event, NoServerError("Nobody."), SessionError("Gone."), event]
+    turns += [NoServerError("Nobody again."), KeyboardInterrupt()]
+
+    def follow(*_: object, **__: object) -> Iterator[Event]:
+        turn = turns.pop(0)
+        if isinstance(turn, BaseException):
+            raise turn
+        assert isinstance(turn, Event)
+        yield turn
+
+    monkeypatch.setattr(cli, "follow", follow)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        for code in (1, 130):
+            with pytest.raises(SystemExit) as ended:
+                cli.cli(["tail", "a"])
+            assert ended.value.code == code
+    assert (tmp_path / "output").read_text() == "texttext"
+    assert capsys.readouterr().err.splitlines() == [
+        "logstream: Nobody.",
+        "logstream: Nobody.",
+        "logstream: a has begun again",
+        "logstream: Nobody again.",
+    ]
+
+
+def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`nohup logstream tail` outlives its terminal, and a shell without job control keeps its Ctrl-C to itself."""
+    handled: list[int] = []
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handled.append(number))
+    with (tmp_path / "output").open("w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with cli._Terminal():
+            assert handled == []
+        monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
+        with cli._Terminal():
+            assert set(handled) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
+
+
+def test_a_refusal_that_breaks_off_is_told_by_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the server was about to say."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(1000)
+                sock.sendall(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nThis")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(SystemExit):
+            cli.cli(["sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}"])
+        thread.join()
+    assert capsys.readouterr().err == "logstream: The server refuses: Forbidden\n"

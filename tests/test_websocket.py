@@ -132,3 +132,30 @@ def test_a_refusal_has_its_status() -> None:
             WebSocket(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws", {}, 5)
         assert refused.value.status == 503
         thread.join()
+
+
+def test_a_server_has_so_much_time_to_answer_and_no_more() -> None:
+    """Where it is up, nothing more is tried."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(TimeoutError):
+            WebSocket(f"ws://127.0.0.1:{listener.getsockname()[1]}/ws", {}, 0)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_an_interrupt_ends_the_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken for an address that does not answer, and leaves no socket open."""
+    made: list[socket.socket] = []
+
+    class Interrupted(socket.socket):
+        def connect(self, address: object) -> None:
+            made.append(self)
+            raise KeyboardInterrupt
+
+    addresses = socket.getaddrinfo("127.0.0.1", 9, type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses * 2)
+    monkeypatch.setattr(socket, "socket", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        WebSocket("ws://127.0.0.1:9/ws", {}, 5)
+    assert [sock.fileno() for sock in made] == [-1]

@@ -298,8 +298,7 @@ class Feed:
         """Have the watcher told that this is the file to watch."""
         if self._open and (self._watched is None or file.identity != self._watched.identity):
             self._watched = file
-            if self._end is None:
-                self._noted().watch = True
+            self._noted().watch = True
 
     # What follows is called with _reading held.
 

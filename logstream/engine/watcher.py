@@ -123,7 +123,7 @@ class Watcher:
 
     def _warn(self, error: OSError) -> None:
         """Say once that files are followed by the sweep alone, and what to raise."""
-        if self._warned:
+        if self._warned or self._closed:  # whose inotify is closed, too
             return
         self._warned = True
         limit = {
@@ -133,7 +133,7 @@ class Watcher:
         }.get(error.errno or 0, "is inotify to be had here?")
         logger.warning(
             "no inotify watch (%s): %s. Files without one are looked at every %d ms instead.",
-            error,
+            str(error),
             limit,
             SWEEP_INTERVAL * 1000,
         )

@@ -19,7 +19,7 @@ _CONTROL = 0x88  # what all final control frames have in common; alone, it is a 
 
 
 class SocketAdapter:
-    """What simple-websocket uses as its socket: `recv`, `send`, `fileno` and `close`.
+    """What simple-websocket uses as its socket: `recv`, `send` and `close`.
 
     Only the thread that reads calls `recv`, and `close` at its end.
     """
@@ -53,10 +53,6 @@ class SocketAdapter:
         Raises ConnectionError or TimeoutError when the client is gone, or takes nothing for too long.
         """
         self.connection.send_bytes(data, last=_has_close_frame(data))
-
-    def fileno(self) -> int:
-        """The socket's descriptor."""
-        return self.connection.sock.fileno()
 
     def close(self) -> None:
         """Send nothing more: simple-websocket is done with the socket. The web server closes it."""

@@ -1,6 +1,7 @@
 """Tests of the turns that a client's subscriptions take."""
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -216,3 +217,33 @@ def test_a_file_that_cannot_be_read_is_an_error_to_the_client(catchup: CatchUp, 
     catchup.begin(one)
     assert client.over == [one]
     assert client.sent == ["one"]
+
+
+def test_who_sends_the_last_message_does_not_wait_for_it(catchup: CatchUp) -> None:
+    """A program that completes a session from within its `send` is not held up by itself."""
+    one = scripted("a", 1)
+    one.driver = threading.get_ident()
+    begun = time.monotonic()
+    catchup.await_over(one, PATIENCE)
+    assert time.monotonic() - begun < PATIENCE / 2
+
+
+def test_a_subscription_that_fails_is_given_up_and_said(
+    catchup: CatchUp, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug costs that one only: its client is told, the operator gets the traceback, and nobody waits for it."""
+    one = scripted("a", 1)
+
+    def fail() -> Message:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(one, "next_message", fail)
+    sent: list[Message] = []
+    monkeypatch.setattr(catchup, "_deliver", lambda ws, message: sent.append(message) or True)
+    catchup.begin(one)
+    assert [dict(message) for message in sent] == [
+        {"type": "logs:error", "sessionName": "a", "error": "Session 'a' cannot be followed any longer."}
+    ]
+    assert client.over == [one]
+    assert one.driver is None
+    assert "ValueError: broken" in caplog.text

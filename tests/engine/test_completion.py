@@ -1,5 +1,6 @@
 """Tests of completions: written down once, for every process and over every restart."""
 
+import errno
 import itertools
 import json
 import logging
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from logstream import LogStreamManager
+from logstream.engine import completion
 from logstream.engine.completion import Completion
 from logstream.engine.logfile import LogFile, signature_of
 from logstream.engine.subscription import LogEnd
@@ -575,3 +577,45 @@ def test_an_exit_status_is_remembered_where_nothing_can_be_written(make: Making,
     with manager.completions() as completed_since:
         assert completed_since("a", signature_of(log.stat()))
         assert completed_since.exit_status("a") == 3
+
+
+def test_what_cannot_be_written_down_is_remembered_up_to_a_bound(
+    make: Making, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in this process's list; of too many, the one that has been known longest is forgotten."""
+    monkeypatch.setattr(completion, "_MAX_REMEMBERED", 1)
+    (log.parent / ".logstream").touch()
+    manager, _ = make()
+    manager.notify_session_completed("a")
+    assert since(manager, log) is not None
+    other = log.with_name("b.out")
+    other.touch()
+    manager.notify_session_completed("b")
+    assert since(manager, log) is None
+    assert since(manager, other) is not None
+
+
+def test_a_log_that_cannot_be_read_has_no_end(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written down of it, and it is not taken for one that was completed."""
+    file = LogFile.open(str(log))
+    known = Completion.at(LogEnd(file, 6))
+    assert known is not None
+    assert known.end_in(file) == LogEnd(file, 6)
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", fail)
+    assert Completion.at(LogEnd(file, 6)) is None
+    assert known.end_in(file) is None
+
+
+@pytest.mark.parametrize("field", [{"size": "6"}, {"cursor": 6}, {"completed": 1}, {"inode": True}])
+def test_a_record_with_fields_of_other_types_is_none(log: Path, field: dict[str, object]) -> None:
+    """What somebody else has written there is not believed."""
+    known = Completion.at(LogEnd(LogFile.open(str(log)), 6))
+    assert known is not None
+    record = json.loads(known.record("a"))
+    assert Completion.parse(json.dumps(record).encode()) == known
+    with pytest.raises(ValueError, match="other types"):
+        Completion.parse(json.dumps(record | field).encode())

@@ -1,5 +1,6 @@
 """Tests of one followed session."""
 
+import errno
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
@@ -210,3 +211,158 @@ def test_a_closed_feed_does_nothing(fixture: Fixture) -> None:
     assert fixture.feed.complete(print) is None
     assert not fixture.taken
     assert fixture.watching.forgotten
+
+
+def waiting(fixture: Fixture, ws: Hashable) -> Subscription:
+    """A subscription from before there was a file for it, which its driver is about to have joined."""
+    one = Subscription(ws, fixture.feed, None, fixture.behind.append, cursors=False, resumed=False)
+    assert fixture.feed.add(one)
+    return one
+
+
+def refuse(fixture: Fixture, error: OSError, meanwhile: Callable[[], object] = lambda: None) -> Callable[..., LogFile]:
+    """The opening of a file, which fails."""
+
+    def fail(path: str) -> LogFile:
+        assert path == str(fixture.path)
+        meanwhile()
+        raise error
+
+    return fail
+
+
+def test_who_has_left_before_it_was_taken_in_is_not_followed_by(fixture: Fixture) -> None:
+    """Nobody counts it, and nobody hands it to its client's catch-up again."""
+    fixture.live("one")
+    late = Subscription("late", fixture.feed, None, fixture.behind.append, cursors=False, resumed=False)
+    fixture.feed.remove(late)
+    assert fixture.feed.add(late)
+    fixture.feed.try_again(late)
+    fixture.feed.wake()
+    assert fixture.feed.count() == 1
+    assert fixture.behind == []
+
+
+def test_a_log_that_is_rotated_as_its_session_ends_is_sent_to_its_end(fixture: Fixture) -> None:
+    """What the old file still held, and then all of the new one as the last message."""
+    one = fixture.live("one")
+    append(fixture.path, "old")
+    fixture.path.rename(fixture.path.with_suffix(".1"))
+    fixture.path.write_text("new")
+    assert fixture.feed.complete(lambda end: None) is not None
+    assert [(m["data"], m["isInitial"], m["isComplete"]) for _, m in fixture.taken] == [
+        ("old", False, False),
+        ("new", True, True),
+    ]
+    fixture.feed.remove(one)
+
+
+def test_a_next_log_that_cannot_be_opened_ends_the_session_with_the_old_one(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read is not waited for: the last message is what there is."""
+    one = fixture.live("one")
+    append(fixture.path, "old")
+    fixture.path.rename(fixture.path.with_suffix(".1"))
+    fixture.path.write_text("new")
+    monkeypatch.setattr(LogFile, "open", refuse(fixture, PermissionError(errno.EACCES, "Permission denied")))
+    assert fixture.feed.complete(lambda end: None) is not None
+    assert fixture.text("one") == "old"
+    assert fixture.taken[-1][1]["isComplete"]
+    fixture.feed.remove(one)
+
+
+def test_a_file_that_has_come_since_is_read_by_who_was_to_wait_for_it(fixture: Fixture) -> None:
+    """Nobody waits for a log that is there."""
+    one = waiting(fixture, "one")
+    append(fixture.path, "text")
+    assert not fixture.feed.join(one)
+    message = one.next_message()
+    assert message is not None
+    assert (message["data"], message["isInitial"]) == ("text", True)
+    assert fixture.feed.join(one)
+
+
+def test_who_waits_beside_those_who_are_live_does_not_end_their_watch(fixture: Fixture) -> None:
+    """A deleted log is kept for those who follow it, and their file is watched on."""
+    fixture.live("one")
+    fixture.path.unlink()
+    one = waiting(fixture, "late")
+    assert fixture.feed.join(one)
+    assert fixture.feed._watched is not None
+    watched = fixture.watching.watched[-1]
+    fixture.path.touch()
+    fixture.feed.wake()
+    assert fixture.watching.watched[-1] not in (watched, None)
+    assert fixture.behind == [one]
+
+
+def test_who_leaves_while_its_file_is_opened_does_not_wait(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is over, and stays so."""
+    fixture.live("one")
+    late = waiting(fixture, "late")
+    error = FileNotFoundError(errno.ENOENT, "No such file or directory")
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "open", refuse(fixture, error, lambda: fixture.feed.remove(late)))
+        assert fixture.feed.join(late)
+    assert late.over
+    fixture.feed.wake()
+    assert fixture.feed.count() == 1
+    assert fixture.behind == []
+
+
+def test_a_replaced_log_that_cannot_be_opened_is_followed_in_the_old_file(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one who is live stays with what there is, until the next file can be read."""
+    one = Subscription(
+        "one", fixture.feed, Reader(LogFile.open(str(fixture.path))), print, cursors=False, resumed=False
+    )
+    assert fixture.feed.add(one)
+    assert one.next_message() is not None
+    old = fixture.path.with_suffix(".1")
+    fixture.path.rename(old)
+    fixture.path.write_text("new")
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "open", refuse(fixture, PermissionError(errno.EACCES, "Permission denied")))
+        assert fixture.feed.join(one)
+        append(old, "late")
+        fixture.feed.wake()
+        assert fixture.text("one") == "late"
+    fixture.feed.wake()
+    assert fixture.text("one") == "latenew"
+
+
+def test_the_rest_of_a_session_is_sent_whole_however_much_it_is(fixture: Fixture) -> None:
+    """In several messages, the last of which ends it, with no budget."""
+    one = fixture.live("one")
+    append(fixture.path, "x" * (BUDGET + 10))
+    assert fixture.feed.complete(lambda end: None) == [one]
+    assert len(fixture.text("one")) == BUDGET + 10
+    assert [m["isComplete"] for _, m in fixture.taken] == [False] * 4 + [True]
+    fixture.feed.remove(one)
+
+
+def test_a_rotated_log_is_left_to_those_who_are_behind(fixture: Fixture) -> None:
+    """Where nobody took the rest of the old file, nobody is switched to the next one."""
+    one = fixture.live("one")
+    fixture.full.add("one")
+    append(fixture.path, "old")
+    fixture.path.rename(fixture.path.with_suffix(".1"))
+    fixture.path.write_text("new")
+    fixture.feed.wake()
+    assert fixture.behind == [one]
+    assert one.pending is not None
+    assert (one.pending["data"], one.pending["isInitial"]) == ("old", False)
+
+
+def test_nobody_is_live_when_a_session_is_over(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not had the last message, for whatever reason, gets it from its client's catch-up."""
+    one = fixture.live("one")
+    append(fixture.path, "rest")
+    monkeypatch.setattr(fixture.feed, "_pump", lambda *_, **__: None)
+    assert fixture.feed.complete(lambda end: None) == [one]
+    assert fixture.behind == [one]
+    message = one.next_message()
+    assert message is not None
+    assert (message["data"], message["isInitial"], message["isComplete"]) == ("rest", False, True)

@@ -1,6 +1,8 @@
 """Tests of the reader of the kernel's events."""
 
+import errno
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from watchdog.observers.inotify_c import CallbackId, InotifyConstants, Mask
 
 from logstream.engine.inotify import Inotify
 from logstream.engine.relief import Relief
+
+from ..loading import load_again
 
 
 class Callback:
@@ -59,3 +63,12 @@ def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.
     inotify.run()
     assert callbacks[0].calls == ["event", "overflow", "event", "deleted"]
     assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all
+
+
+def test_without_inotify_the_watcher_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On another system, or with a watchdog that is made otherwise, the module loads, and says what is missing."""
+    monkeypatch.setitem(sys.modules, "watchdog.observers.inotify_c", None)
+    elsewhere = load_again("logstream.engine.inotify")
+    with pytest.raises(OSError, match="inotify_c") as raised:
+        elsewhere.Inotify(Relief())
+    assert raised.value.errno == errno.ENOSYS

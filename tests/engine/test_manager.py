@@ -12,7 +12,9 @@ import pytest
 
 from logstream import LogStreamManager
 from logstream.engine import feed
+from logstream.engine.logfile import LogFile
 from logstream.engine.subscription import CHUNK, WHOLE
+from logstream.protocol import ProtocolError
 
 from ..recorder import Recorder
 from ..serving import count_descriptors, count_watches, wait_until
@@ -695,3 +697,51 @@ def test_many_threads_at_once(manager: LogStreamManager, clients: Recorder, log:
         [name] = {message["sessionName"] for message in clients.of(ws)}
         assert (tmp_path / f"{name}.out").read_text().startswith(clients.text(ws))
         assert clients.completions(ws) <= 1
+
+
+def test_a_record_of_a_log_that_is_gone_completes_nobody(
+    manager: LogStreamManager, clients: Recorder, log: Path
+) -> None:
+    """Who waits for the next one of its name gets that."""
+    manager.notify_session_completed("a")
+    log.unlink()
+    manager.subscribe("a", "viewer", wait=True)
+    assert clients.of("viewer") == []
+    log.write_text("anew\n")
+    wait_until(lambda: clients.text("viewer") == "anew\n")
+    assert clients.completions("viewer") == 0
+
+
+def test_a_send_that_fails_as_none_may_is_logged_and_its_client_gone(
+    manager: LogStreamManager,
+    clients: Recorder,
+    log: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug of the program's `send` has its traceback, and nobody else is affected."""
+
+    def fail(ws: object, message: object) -> None:
+        raise ValueError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manager, "_send", fail)
+        manager.subscribe("a", "viewer")
+    assert "ValueError: broken" in caplog.text
+    caplog.clear()  # the traceback that it keeps has the file in it
+    assert_nothing_left(manager)
+    manager.subscribe("a", "viewer")
+    assert clients.text("viewer") == "first\n"
+
+
+def test_a_log_that_another_process_has_a_lease_on_is_not_downloaded(
+    manager: LogStreamManager, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot be waited for there, so that is said."""
+
+    def refuse(path: str) -> LogFile:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+
+    monkeypatch.setattr(LogFile, "open", refuse)
+    with pytest.raises(ProtocolError, match="locked by another process"):
+        manager.open_log("a")

@@ -155,3 +155,46 @@ def test_first_news_that_come_as_the_last_follower_leaves(
     wait_until(lambda: clients.completions("viewer") == 1, 5)
     manager.close()
     other.close()
+
+
+def test_what_is_read_while_another_thread_reads_the_same_is_told_once(tmp_path: Path) -> None:
+    """Who finds that another one has read on meanwhile goes on behind that."""
+    path = tmp_path / "news"
+    path.write_text("")
+    told: list[str] = []
+    news = News(str(path), Watcher(), lambda: True, lambda names: told.extend(names or []))
+    news.settle()
+    path.write_text('"a"\n')
+    opened = news._open
+
+    class Overtaken(LogFile):
+        def read(self, offset: int, length: int) -> bytes:
+            data = super().read(offset, length)
+            news._open = opened  # type: ignore[method-assign]
+            if not told:
+                news.wake()
+            return data
+
+    news._open = lambda: Overtaken.open(str(path))  # type: ignore[method-assign]
+    news.wake()
+    assert told == ["a"]
+
+
+def test_news_that_are_gone_or_strange_do_no_harm(tmp_path: Path) -> None:
+    """Without the file nothing is told; of what is no list of names, that it may be any."""
+    path = tmp_path / "news"
+    path.write_text("")
+    told: list[list[str] | None] = []
+    news = News(str(path), Watcher(), lambda: True, told.append)
+    news.settle()
+    told.clear()
+    path.unlink()
+    news.wake()
+    assert told == []
+    assert news.seen is None
+    path.write_text("")
+    news.wake()
+    told.clear()
+    path.write_text("{\n")
+    news.wake()
+    assert told == [None]

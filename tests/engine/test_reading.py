@@ -138,3 +138,11 @@ def test_a_read_that_comes_up_short_has_found_the_end(path: Path, left: int, tex
     assert reader.read(size, 100, final=True) == text
     assert reader.at_end
     assert reader.offset == left
+
+
+def test_a_file_that_ends_early_has_its_last_character_flushed(path: Path) -> None:
+    """At the end for good, a character that the file cuts is shown, also where more of it was promised."""
+    path.write_bytes("a€".encode()[:-1])
+    reader = Reader(LogFile.open(str(path)))
+    assert reader.read(100, 50, final=True) == "a\ufffd"
+    assert reader.offset == 3

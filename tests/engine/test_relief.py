@@ -246,3 +246,48 @@ def test_who_was_put_off_is_woken_when_the_call_comes_back() -> None:
     wait_until(lambda: follower.times == 1 and not relief.is_troubled)
     relief.wake(loop.shift, follower)
     assert follower.times == 2
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_with_too_few_threads_for_a_hanging_disk_its_logs_come_later(
+    manager: LogStreamManager,
+    clients: Recorder,
+    tmp_path: Path,
+    disk: Disk,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: bool,
+) -> None:
+    """Where the slow lane is full, or gets no thread, who waits for it is not forgotten."""
+    monkeypatch.setattr(module, "_LANE", 1)
+    start = threading.Thread.start
+    asked = threading.Event()
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "logstream-slow-lane":
+            asked.set()
+            if refused and not disk.answers.is_set():
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    logs = follow(manager, tmp_path, [f"hanging{number}" for number in range(8)])
+    disk.paths = {str(log) for log in logs.values()}
+    for log in logs.values():
+        append(log, "late\n")
+    assert asked.wait(30)
+    for log in logs.values():
+        append(log, "later\n")
+    disk.answers.set()
+    wait_until(lambda: all(clients.text(name) == "late\nlater\n" for name in logs))
+
+
+def test_who_watches_over_the_threads_is_one_and_ends_once() -> None:
+    """To begin or to stop it again changes nothing."""
+    relief = module.Relief()
+    relief.start([])
+    relief.start([])
+    assert relief.monitor.is_alive()
+    relief.stop()
+    relief.stop()
+    relief.monitor.join(5)
+    assert not relief.monitor.is_alive()

@@ -1,5 +1,7 @@
 """Tests of one client's place in a session."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -153,3 +155,37 @@ def test_who_loads_the_same_gets_the_same_message(path: Path, closing: list[Subs
         assert first is not None and other is not None
         assert other["data"] is first["data"]
         assert "cursor" in other
+
+
+def test_a_complete_log_that_cannot_be_read_is_an_error(
+    path: Path, closing: list[Subscription], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another file at its path would not be the session's, so it is not read instead."""
+    path.write_text("text")
+    one = subscription(path)
+    closing.append(one)
+    file = LogFile.open(str(path))
+    one.end = LogEnd(file, 4)
+
+    def fail(fd: int, length: int, offset: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        patch.setattr(os, "pread", fail)
+        one.next_message()
+    message = one.next_message()
+    assert message is not None
+    assert (message["data"], message["isComplete"]) == ("text", True)
+
+
+def test_a_session_that_ends_before_its_waiters_have_read_is_sent_whole(
+    path: Path, closing: list[Subscription]
+) -> None:
+    """Who waited for the file gets all of it, with the end."""
+    path.write_text("text")
+    one = Subscription("ws", cast(Feed, Named()), None, lambda _: None, cursors=False, resumed=False)
+    closing.append(one)
+    one.end = LogEnd(LogFile.open(str(path)), 4)
+    message = one.next_message()
+    assert message is not None
+    assert (message["data"], message["isInitial"], message["isComplete"]) == ("text", True, True)

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -241,6 +242,7 @@ def test_a_closed_watcher_follows_nobody(watcher: Watcher, tmp_path: Path) -> No
     watcher.wake_again(follower)
     watcher.forget(follower)
     assert threading.active_count() == threads
+    watcher.wake_later(follower)
 
 
 def test_a_watch_that_fails_for_the_end_of_all_is_no_news(
@@ -256,3 +258,115 @@ def test_a_watch_that_fails_for_the_end_of_all_is_no_news(
     follower = Recorder(tmp_path / "a")
     follow(watcher, follower, follower.file)
     assert not caplog.messages
+
+
+def test_a_file_without_a_kernel_watch_is_swept(
+    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there are too many, the operator is told which limit to raise, and changes are found all the same."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+    monkeypatch.setattr(module, "Watch", refuse)
+    follower = Recorder(tmp_path / "a.out")
+    follow(watcher, follower, follower.file)
+    append(follower.path)
+    wait_until(lambda: follower.woken, 0.5)
+    assert "fs.inotify.max_user_watches" in caplog.text
+
+
+def test_a_follower_that_leaves_while_it_is_being_watched_leaves_no_watch(
+    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's watch ends with who wanted it, whoever comes first; nor is it woken later."""
+    watches = count_watches()
+    stays, leaves = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
+    follow(watcher, stays, stays.file)
+
+    class Late(module.Watch):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            watcher.forget(leaves)
+
+    monkeypatch.setattr(module, "Watch", Late)
+    follow(watcher, leaves, leaves.file)
+    assert count_watches() == watches + 1
+    observer = watcher._observer
+    assert observer is not None
+    watcher.wake_later(leaves)
+    assert not observer._later
+
+
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_a_start_that_fails_anywhere_is_made_whole_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    """With threads for some of it only, nobody is followed; what has begun is used later, or ended."""
+    before = threading.active_count(), count_descriptors()
+    start = threading.Thread.start
+    left = [started]
+
+    def refuse(thread: threading.Thread) -> None:
+        if not left[0]:
+            raise RuntimeError("can't start new thread")
+        left[0] -= 1
+        start(thread)
+
+    observer = module._Observer()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(module.NoThreadError):
+            observer.start(print)
+    if started:  # else it is stopped with nothing of it running
+        observer.start(print)
+        assert observer.is_alive()
+        assert threading.active_count() == before[0] + 3
+    observer.stop()
+    observer.join()
+    assert not observer.is_alive()
+    wait_until(lambda: (threading.active_count(), count_descriptors()) == before)
+
+
+def test_a_sweep_that_is_stopped_does_nothing_more(tmp_path: Path) -> None:
+    """Also where it is before it has begun."""
+    observer = module._Observer()
+    follower = Recorder(tmp_path / "a.out")
+    observer.add(follower)
+    append(follower.path)
+    observer.stop()
+    observer._sweep_on(observer._sweep.shift)
+    assert follower.woken == 0
+
+
+def test_a_thread_whose_sweep_was_taken_over_leaves_the_rest_to_the_other(tmp_path: Path) -> None:
+    """Who comes back from a disk that hung goes no further."""
+    observer = module._Observer()
+    follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
+
+    def be_relieved() -> None:
+        observer._sweep.shift.stuck_with = follower
+
+    follower.wake = be_relieved  # type: ignore[method-assign]
+    for one in (follower, other):
+        observer.add(one)
+        observer.wake_again(one)
+    assert not observer._serve(observer._sweep.shift, 5.0)
+    assert other.woken == 0
+    assert list(observer._again) == [other]
+
+
+def test_a_watch_that_comes_too_late_for_a_closed_watcher_is_no_trouble(
+    watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Inotify is closed by then, which tells the operator nothing about the machine."""
+
+    class Late(module.Watch):
+        def __init__(self, *arguments: Any) -> None:
+            watcher.close()
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "Watch", Late)
+    follower = Recorder(tmp_path / "a.out")
+    follow(watcher, follower, follower.file)
+    assert caplog.messages == []

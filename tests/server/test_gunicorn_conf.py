@@ -4,9 +4,14 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from ..loading import load_again
 from ..serving import COMMANDS, ROOT
 
 
@@ -41,3 +46,26 @@ def test_the_procfile_runs_what_the_tests_run() -> None:
     kind, command = (ROOT / "Procfile").read_text().split(":", 1)
     assert kind == "web"
     assert shlex.split(command)[1:] == COMMANDS["gunicorn"][2:]
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Loads the settings in this process, whose allocator stays as it is."""
+    monkeypatch.setenv("LOGSTREAM_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr("logstream.server.malloc.set_up_malloc", lambda: True)
+    return lambda: load_again("logstream.server.gunicorn_conf")
+
+
+def test_the_heartbeat_is_in_memory_where_there_is_a_place(
+    configuration: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a system without one it is where gunicorn has it."""
+    monkeypatch.setattr(os.path, "isdir", lambda path: True)
+    assert configuration().worker_tmp_dir == "/dev/shm"
+    monkeypatch.setattr(os.path, "isdir", lambda path: path != "/dev/shm")
+    assert not hasattr(configuration(), "worker_tmp_dir")
+
+
+def test_an_app_without_logstream_can_be_served_too(configuration: Callable[[], Any]) -> None:
+    """There is nothing to limit."""
+    configuration().post_worker_init(SimpleNamespace(wsgi=lambda environ, start_response: []))

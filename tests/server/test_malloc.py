@@ -1,9 +1,12 @@
 """Tests of what the allocator keeps."""
 
+import ctypes
 import subprocess
 import sys
 
 import pytest
+
+from logstream.server.malloc import set_up_malloc
 
 CROWD = """
 import ctypes, threading
@@ -27,3 +30,15 @@ def test_a_crowd_of_threads_shares_two_pools(setting: str, few: bool) -> None:
         [sys.executable, "-c", CROWD.format(setting=setting)], capture_output=True, text=True, check=True, timeout=20
     )
     assert (ran.stderr.count("Arena") <= 2) == few
+
+
+def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """musl's, say, has no such settings; nor has one that cannot be asked."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    assert not set_up_malloc()
+
+    def refuse(name: object) -> object:
+        raise OSError("no library")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert not set_up_malloc()

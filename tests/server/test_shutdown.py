@@ -8,8 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from logstream.server.shutdown import begin_closing
 
 from ..serving import ServerProcess, Starting, parent_of, wait_until
 from ..viewer import ClosedError, RefusedError, Viewer
@@ -159,3 +162,19 @@ def test_whatever_ends_a_worker_closes_its_clients(start: Starting, tmp_path: Pa
         if not has_ended(server.pid) and parent_of(server.pid) != server.process.pid:
             os.kill(server.pid, signal.SIGKILL)  # it is nobody's now
     assert "Traceback" not in server.output()
+
+
+def test_without_a_thread_the_clients_are_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the one that is there; an app without LogStream has nobody to tell."""
+    closed: list[str] = []
+    endpoint = SimpleNamespace(manager=SimpleNamespace(close=lambda: closed.append(threading.current_thread().name)))
+    app = SimpleNamespace(extensions={"logstream": endpoint})
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    begin_closing(SimpleNamespace(wsgi=app))
+    assert closed == [threading.current_thread().name]
+    begin_closing(SimpleNamespace(wsgi=SimpleNamespace()))
+    assert len(closed) == 1

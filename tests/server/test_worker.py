@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -14,11 +15,15 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import gunicorn
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
 
-from logstream.server.worker import BODY_TIMEOUT, GUNICORN, HEADER_TIMEOUT
+from logstream.server import worker as worker_module
+from logstream.server.worker import BODY_TIMEOUT, GUNICORN, HEADER_TIMEOUT, Worker
 
 from ..serving import ROOT, Starting, wait_until
 from ..viewer import Viewer
@@ -208,3 +213,55 @@ def test_without_a_thread_to_be_had_a_connection_is_closed(start: Starting) -> N
     wait_until(lambda: "there are threads again" in server.output())
     assert server.request("/healthz")[0] == 200
     assert "no thread is to be had" in server.stop()
+
+
+class Connected(NamedTuple):
+    """A connection, as far as its time is looked at."""
+
+    sock: socket.socket
+
+
+def test_only_a_want_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other error in accepting is gunicorn's to deal with."""
+
+    def fail(worker: Worker, listener: object) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(ThreadWorker, "accept", fail)
+    with pytest.raises(OSError) as raised:
+        Worker.__new__(Worker).accept(None)
+    assert raised.value.errno == errno.EBADF
+
+
+def test_a_client_that_has_gone_is_not_ended_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is up, and its socket closed; the others' turn comes all the same."""
+    monkeypatch.setattr(ThreadWorker, "murder_pending", lambda worker: None)
+    worker = Worker.__new__(Worker)
+    gone, client = socket.socketpair()
+    gone.close()
+    late, other = socket.socketpair()
+    with client, late, other:
+        worker._reading = {
+            Connected(sock=gone): time.monotonic() - 1,
+            Connected(sock=late): time.monotonic() - 1,
+            Connected(sock=client): time.monotonic() + 100,
+        }
+        worker.murder_pending()
+        assert [conn.sock for conn in worker._reading] == [client]
+        assert late.recv(1) == b""
+
+
+def test_an_answer_is_lingered_over_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that never closes its end is cut off."""
+    monkeypatch.setattr(worker_module, "_LINGER", 0.0)
+    sock, client = socket.socketpair()
+    with sock, client:
+        worker_module._linger(sock)
+        assert client.recv(1) == b""
+        with pytest.raises(BrokenPipeError):
+            client.send(b"more")
+
+
+def test_a_connection_without_a_request_has_no_body_to_forget() -> None:
+    """It ended before there was one."""
+    worker_module._forget_body(SimpleNamespace(parser=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from logstream.tmux import processes
 from logstream.tmux.processes import (
     Process,
     await_end,
@@ -117,3 +119,35 @@ def test_an_end_is_awaited(sleeper: subprocess.Popen[bytes]) -> None:
         assert count_descriptors() == descriptors
     finally:
         os.close(bell)
+
+
+def test_a_process_that_is_named_twice_is_looked_at_once(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where two panes have one, or a pane has another's child."""
+    asked: list[int] = []
+    children = processes._children
+    monkeypatch.setattr(processes, "_children", lambda pid: asked.append(pid) or children(pid))
+    assert with_descendants([sleeper.pid, sleeper.pid]) == {sleeper.pid}
+    assert asked == [sleeper.pid]
+
+
+def test_where_the_kernel_cannot_tell_of_an_end_nothing_is_waited_for(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without descriptors, or in an old kernel."""
+
+    def refuse(pid: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    assert not await_end([sleeper.pid], -1)
+
+
+def test_a_descriptor_that_is_closed_meanwhile_is_nobody_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are looked at all the same."""
+    entries = processes._entries
+    monkeypatch.setattr(processes, "_entries", lambda directory: ["999999", *entries(directory)])
+    with (tmp_path / "a.out").open("w") as file:
+        assert have_open_for_writing([os.getpid()], os.stat(file.fileno()))
+    assert not have_open_for_writing([os.getpid()], (tmp_path / "a.out").stat())

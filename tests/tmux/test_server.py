@@ -153,3 +153,11 @@ def test_the_default_server_is_the_one_that_tmux_takes(
     for nothing in ("", str(sockets / "none")):
         monkeypatch.setenv("TMUX_TMPDIR", nothing)
         assert server.socket_path("x") == f"/tmp/tmux-{os.getuid()}/x"
+
+
+def test_a_socket_that_cannot_be_looked_at_is_left_to_tmux(sockets: Path) -> None:
+    """It says what is wrong with it; nobody has said that there is none."""
+    with pytest.raises(TmuxError) as found:
+        ask(str(sockets / ("x" * 300)))
+    assert not isinstance(found.value, NobodyError)
+    assert "too long" in str(found.value)

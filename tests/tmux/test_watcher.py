@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -712,3 +713,61 @@ def test_nobody_is_asked_while_nobody_follows(watched: Watched, tmux: TmuxServer
     watched.close()
     assert not thread.is_alive()
     assert count_descriptors() <= descriptors
+
+
+def test_who_comes_as_the_thread_is_about_to_end_keeps_it(
+    watched: Watched, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is left without one."""
+    pause = watched.watcher._pause
+
+    def be_woken_meanwhile() -> None:
+        monkeypatch.setattr(watched.watcher, "_pause", pause)
+        pause()
+        watched.followed = {"a"}
+        watched.watcher.wake()
+
+    watched.follow("a")
+    thread = watched.watcher._thread
+    monkeypatch.setattr(watched.watcher, "_pause", be_woken_meanwhile)
+    watched.followed = set()
+    wait_until(lambda: watched.followed)
+    watched.await_polls()
+    assert watched.watcher._thread is thread
+
+
+def test_without_a_descriptor_to_be_woken_by_the_thread_ends(
+    watched: Watched, tmux: TmuxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log decides then, when somebody comes again."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    watched.log("a").touch()
+    tmux.begin("kept")
+    tmux.begin("a")
+    watched.follow("a")
+    monkeypatch.setattr(os, "eventfd", refuse)
+    watched.followed = set()
+    wait_until(lambda: watched.watcher._thread is None)
+    tmux.end("a")
+    watched.follow("a")
+    wait_until(lambda: watched.reported == ["a"])
+
+
+def test_nobody_decides_between_logs_that_nobody_follows(watched: Watched, tmux: TmuxServer) -> None:
+    """What is not followed is not completed by a guess."""
+    tmux.begin("kept")
+    tmux.begin("a.b")
+    for name in ("a.b", "a_b"):
+        watched.log(name).touch()
+    watched.follow("a.b", "a_b")
+    tmux.end("a_b")
+    wait_until(lambda: watched.watcher._contests)
+    watched.follow("other")
+    wait_until(lambda: not watched.watcher._contests)
+    with watched.log("a_b").open("a") as file:
+        file.write("goes on")
+    watched.follow("a.b", "a_b")
+    assert watched.reported == []

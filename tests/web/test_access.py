@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
 from logstream.config import Settings
@@ -232,3 +233,24 @@ def test_a_unix_sockets_peer_is_this_machine(start: Starting, tmp_path: Path) ->
             sock.sendall(b"GET /sessions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + b"\r\n")
             assert sock.recv(1000).split()[1] == answer
     server.stop()
+
+
+@pytest.mark.parametrize(("code", "refused"), [(401, True), (403, True), (404, True), (500, False), (503, False)])
+@pytest.mark.parametrize("where", ["the hook", "before the request"])
+def test_only_a_refusal_of_the_app_s_is_one(where: str, code: int, refused: bool) -> None:
+    """Whatever else it answers with is its own error, now and when it is asked again later."""
+    app = Flask("test")
+
+    def say_no() -> None:
+        abort(code)
+
+    if where == "before the request":
+        app.before_request(say_no)
+    access = Access(Settings(), lambda name: say_no() if where == "the hook" else True)
+    environ = EnvironBuilder("/ws").get_environ()
+    if refused:
+        assert not access.allows_later(app, environ, "a")
+    else:
+        with pytest.raises(HTTPException) as raised:
+            access.allows_later(app, environ, "a")
+        assert raised.value.code == code

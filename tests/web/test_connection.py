@@ -214,3 +214,59 @@ def test_a_timeout_may_be_as_long_as_one_likes(pair: tuple[Connection, socket.so
     while received < 1_000_000:
         received += len(pair[1].recv(65536))
     sender.join()
+
+
+def test_without_a_thread_for_the_rest_of_a_frame_the_connection_ends(
+    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a frame cannot be taken back, and nothing may follow it."""
+    connection, client = pair
+    large = text_frame(b"x" * 10_000_000)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert offer(connection, large)
+    assert not offer(connection, b"\x81\x00")
+    with pytest.raises(BrokenPipeError):
+        connection.send_bytes(b"\x81\x00")
+    received = read_all(client)
+    assert 0 < len(received) < len(large)
+    assert large.startswith(received)
+
+
+def test_an_offer_finishes_half_a_frame_where_it_can(
+    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is there before the thread that is to send the rest does it, and is refused until all is out."""
+    connection, client = pair
+    large, after = text_frame(b"0123456789" * 300_000), text_frame(b"next")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda thread: None)
+        assert offer(connection, large)
+    received = b""
+    refused = 0
+    while not offer(connection, after):
+        refused += 1
+        if select.select([client], [], [], 0)[0]:
+            received += client.recv(1 << 20)
+    assert refused
+    while len(received) < len(large) + len(after):
+        received += client.recv(1 << 20)
+    assert received == large + after
+    assert connection.bytes_sent == len(received)
+
+
+def test_finish_waits_no_longer_than_a_moment(
+    pair: tuple[Connection, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that never closes its end does not hold the thread."""
+    connection, client = pair
+    monkeypatch.setattr("logstream.web.connection._LINGER", 0.0)
+    connection.finish()
+    assert read_all(client) == b""
+    assert connection.sock.recv(1, socket.MSG_DONTWAIT) == b""  # it is the end for us, too
+    with pytest.raises(BrokenPipeError):
+        connection.send_bytes(b"\x81\x00")

@@ -3,18 +3,24 @@
 import contextlib
 import json
 import os
+import resource
 import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from flask import Flask
+from simple_websocket import Server
 
 from logstream import LogStream
 from logstream.config import Settings
+from logstream.protocol import close_frame
+from logstream.web.connection import Connection
+from logstream.web.endpoint import Endpoint
 
 from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import CLOSE, PING, PONG, TEXT, ClosedError, Viewer
@@ -560,3 +566,56 @@ def test_who_does_not_read_costs_one_form_of_one_message(start: Starting) -> Non
         rested = [server.resident()]
         wait_until(lambda: (rested.append(server.resident()), rested[-1] == rested[-2])[1])
         assert (rested[-1] - before) / clients < 1_600_000
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
+    """An endpoint by itself, which does not linger."""
+    monkeypatch.setattr("logstream.web.connection._LINGER", 0.0)
+    app = Flask("app")
+    app.config.update(LOGSTREAM_DIRECTORY=str(tmp_path), LOGSTREAM_TMUX="off")
+    LogStream(app)
+    found: Endpoint = app.extensions["logstream"]
+    return found
+
+
+def test_a_client_that_comes_as_the_server_goes_is_told(
+    endpoint: Endpoint, pair: tuple[Connection, socket.socket]
+) -> None:
+    """Nothing is read from it any more."""
+    connection, client = pair
+    endpoint.manager.close()
+    endpoint._serve(lambda name: True, cast(Server, None), connection)
+    assert client.recv(100) == close_frame(1001)
+    assert endpoint.counts()["connections"] == 0
+
+
+def test_a_connection_that_fails_is_closed_as_an_error_of_the_server(
+    endpoint: Endpoint,
+    pair: tuple[Connection, socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A bug costs that client only, and the operator gets the traceback."""
+    connection, client = pair
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(endpoint.metrics, "connected", fail)
+    endpoint._serve(lambda name: True, cast(Server, None), connection)
+    assert client.recv(100) == close_frame(1011)
+    assert endpoint.counts()["connections"] == 0
+    assert "ValueError: broken" in caplog.text
+
+
+def test_without_a_limit_of_descriptors_threads_alone_bound_the_connections(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are left to HTTP."""
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    endpoint.limit_connections(8)
+    taken = 0
+    while endpoint._places.acquire(blocking=False):
+        taken += 1
+    assert taken == 6

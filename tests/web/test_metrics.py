@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from logstream import create_app
 from logstream.web.metrics import Metrics
 
+from ..loading import load_again
 from ..serving import ServerProcess, Starting, parent_of, wait_until
 from ..viewer import ClosedError, Viewer
 
@@ -146,3 +148,30 @@ def test_without_a_thread_to_be_had_the_next_connection_tries_again(monkeypatch:
     metrics.disconnected()
     metrics.disconnected()
     wait_until(lambda: not any(thread.name == "logstream-metrics" for thread in threading.enumerate()))
+
+
+def test_the_library_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an extra: without it nothing is counted, and who asks is told."""
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    metrics = load_again("logstream.web.metrics").Metrics.create(dict, lambda: (0, 0))
+    metrics.connected()
+    metrics.disconnected()
+    assert metrics.response().status_code == 501
+
+
+def test_a_refresher_that_nobody_needs_any_more_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the last connection has ended before there was a thread to be had, the next one begins anew."""
+    counts = dict.fromkeys(("connections", "subscriptions", "watched_sessions", "clients_behind"), 0)
+    metrics = Metrics.create(lambda: counts, lambda: (0, 0))
+    monkeypatch.setattr(metrics, "_shared", True)
+    begun: list[str] = []
+
+    def fail(thread: threading.Thread) -> None:
+        begun.append(thread.name)
+        metrics.disconnected()
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    metrics.connected()
+    metrics.connected()
+    assert begun == ["logstream-metrics"] * 2

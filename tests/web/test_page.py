@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 from flask import Flask
 
 from logstream import LogStream, create_app
+from logstream.engine.logfile import LogFile
 
 from ..serving import Answer, ServerProcess, Starting
 from ..viewer import Viewer
@@ -259,3 +261,24 @@ def test_one_session_as_json_is_under_the_rules_of_its_log(guarded: ServerProces
     assert dashboard.fetch("/logs/sessions/none", headers=alice).status == 404
     for name in ("..%2Fx", "%00", "x" * 300):
         assert dashboard.fetch(f"/logs/sessions/{name}", headers=alice).status == 404
+
+
+def test_a_log_that_cannot_be_read_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is told in a sentence, without a path."""
+    (tmp_path / "a.out").write_text("text")
+    monkeypatch.setenv("LOGSTREAM_DIRECTORY", str(tmp_path))
+
+    def fail(file: LogFile) -> os.stat_result:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(LogFile, "state", fail)
+    answer = create_app().test_client().get("/sessions/a/raw")
+    assert (answer.status_code, answer.text) == (503, "Session 'a' cannot be read.\n")
+
+
+def test_who_needs_no_token_leaves_without_a_cookie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none to take away."""
+    monkeypatch.setenv("LOGSTREAM_DIRECTORY", str(tmp_path))
+    answer = create_app().test_client().post("/logout")
+    assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers

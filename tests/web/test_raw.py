@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import socket
@@ -246,3 +247,25 @@ def test_a_download_has_the_logs_name(server: ServerProcess) -> None:
     answer = server.fetch(f"/sessions/{quote('größer 日本')}/raw")
     assert answer.body == b"text"
     assert f"filename*=UTF-8''{quote('größer 日本.out')}" in answer.headers["Content-Disposition"]
+
+
+def test_a_disk_that_fails_during_a_download_cuts_it_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client sees that it has not all, and the operator why, in a line."""
+    (tmp_path / "a.out").write_bytes(b"x" * 1_000_000)
+    monkeypatch.setenv("LOGSTREAM_DIRECTORY", str(tmp_path))
+    pread = os.pread
+
+    def fail(fd: int, length: int, offset: int) -> bytes:
+        if offset:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", fail)
+    answer = create_app().test_client().get("/sessions/a/raw")
+    assert answer.content_length == 1_000_000
+    with pytest.raises(ConnectionResetError):
+        answer.get_data()
+    assert "cannot be read: [Errno 5]" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
