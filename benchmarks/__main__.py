@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from . import scenarios
 from .report import Row, table
+from .search import search
 from .servers import NodePeer, Websocketd
 from .soak import soak
 
@@ -19,6 +20,7 @@ _SCENARIOS: dict[str, Callable[[int], Iterator[Row]]] = {
     "stalled": scenarios.stalled,
     "idle": scenarios.idle,
     "deflate": scenarios.deflate,
+    "search": search,
 }
 
 

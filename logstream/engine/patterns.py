@@ -115,7 +115,7 @@ def _rewrite(tokens: list[_Token], sequence: str | None) -> str:
     rewritten = []
     depth = 0
     first = True  # nothing need be let in before a first character, and RE2 is faster without
-    for token, following in zip(tokens, [*tokens[1:], _Token("", "", 0)], strict=True):
+    for token, following in zip(tokens, [*tokens, _Token("", "", 0)][1:], strict=True):
         text = token.text
         if token.kind == "atom":
             if not (first and following.kind != "repeat") and between:

@@ -56,9 +56,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A line beside a hit: where it begins, and its plain text, cut to a bound."""
+    """A line beside a hit: where it begins and the next one does, and its plain text, cut to a bound."""
 
     offset: int
+    end: int
     text: str
 
 
@@ -79,7 +80,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How much was read so far."""
+    """How much was read so far: after each block in which something was found, and now and then."""
 
     read: int
 
@@ -143,11 +144,11 @@ def search(file: LogFile, query: Query, index: LineIndex, rest: Callable[[], obj
         found: Iterable[Hit] = _hits(block, query.pattern, rest)
         if query.reverse:
             found = reversed(deque(found, maxlen=left))
+        before = left
         for hit in found:
             if query.numbers:
                 _count_lines(file, hit.offset, index, rest)
             yield _complete(hit, file, query.context, numbers)
-            said = time.monotonic()
             left -= 1
             place = hit.offset if query.reverse else hit.end
             if left == 0:
@@ -156,7 +157,7 @@ def search(file: LogFile, query: Query, index: LineIndex, rest: Callable[[], obj
                 yield End(read + abs(place - begun), not done, None if done else place)
                 return
         read += block.last - block.first
-        if time.monotonic() - said > _PROGRESS:
+        if left < before or time.monotonic() - said > _PROGRESS:
             yield Progress(read)
             said = time.monotonic()
         rest()
@@ -291,7 +292,7 @@ def _complete(hit: Hit, file: LogFile, context: int, numbers: LineNumbers) -> Hi
     before, after = [], []
     if context:
         around = lines_around(file, hit.offset, context, context)
-        sides = [Neighbour(line.offset, _excerpt(plain(line.data))[0]) for line in around]
+        sides = [Neighbour(line.offset, line.end, _excerpt(plain(line.data))[0]) for line in around]
         before = [side for side in sides if side.offset < hit.offset]
         after = [side for side in sides if side.offset >= hit.end]
     return dataclasses.replace(hit, line=numbers.line_at(hit.offset), before=before, after=after)

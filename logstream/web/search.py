@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import orjson
@@ -22,6 +22,7 @@ from .query import OptionError, check_options, flag, number
 logger = logging.getLogger(__name__)
 
 _OPTIONS = ("q", "regex", "case", "from", "to", "limit", "context", "reverse", "numbers")
+_PIECE = 16 * 1024  # bytes of an answer that are sent at once
 
 
 def add_routes(page: Blueprint) -> None:
@@ -85,38 +86,45 @@ def _stream(names: list[str], query: Query, *, named: bool) -> Response:
 
 
 def _lines(manager: LogStreamManager, names: list[str], query: Query, named: bool) -> Iterator[bytes]:
-    """The answer. A client that is gone is noticed when it is written to, which is twice a second."""
+    """The answer. A client that is gone is noticed when it is written to, which is twice a second at least."""
     read, left = 0, query.limit
-    more = False
-    end: dict[str, Any] = {}
+    end: dict[str, Any] = {"more": False}
     for name in names:
         if left == 0:
-            more = True
+            end = {"more": True}
             break
+        waiting = bytearray()  # what was found since the last piece of the answer
         try:
             limited = dataclasses.replace(query, limit=left)
             for found in manager.searches.run(name, manager.open_log(name), limited):
                 if isinstance(found, Hit):
                     left -= 1
-                    yield _line({"session": name} if named else {}, found)
+                    waiting += _line(({"session": name} if named else {}) | _fields(found))
+                    if len(waiting) < _PIECE:
+                        continue
                 elif isinstance(found, End):
                     read += found.read
-                    more = found.more
-                    end = {"next": found.next} if found.more and not named else {}
-                else:
-                    yield orjson.dumps({"read": read + found.read}, option=orjson.OPT_APPEND_NEWLINE)
+                    end = {"more": found.more} | ({"next": found.next} if found.more and not named else {})
+                elif not waiting:
+                    waiting += _line({"read": read + found.read})
+                yield bytes(waiting)
+                waiting.clear()
         except (OSError, ProtocolError) as error:
             logger.warning("session %r cannot be searched: %s", name, error)
             if not named:
-                sentence = f"Session {name!r} cannot be read."
-                yield orjson.dumps({"error": sentence}, option=orjson.OPT_APPEND_NEWLINE)
+                waiting += _line({"error": f"Session {name!r} cannot be read."})
+            yield bytes(waiting)
+            if not named:
                 return
-    yield orjson.dumps({"read": read, "more": more, **end}, option=orjson.OPT_APPEND_NEWLINE)
+    yield _line({"read": read} | end)
 
 
-def _line(head: dict[str, str], hit: Hit) -> bytes:
-    fields = {name: getattr(hit, name) for name in Hit.__slots__}
-    return orjson.dumps({**head, **fields}, option=orjson.OPT_APPEND_NEWLINE)
+def _fields(hit: Hit) -> dict[str, object]:
+    return {name: getattr(hit, name) for name in Hit.__slots__}
+
+
+def _line(fields: Mapping[str, object]) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _refusal(sentence: str, status: int) -> Response:

@@ -22,7 +22,7 @@ regexes = st.lists(
     st.tuples(st.sampled_from(_ATOMS), st.sampled_from(_REPEATS)).map(
         lambda both: both[0] if both[0] in "|^$" or re.fullmatch(r"\\.", both[0]) else "".join(both)
     ),
-    min_size=1,
+    min_size=0,
     max_size=5,
 ).map("".join)
 

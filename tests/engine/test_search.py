@@ -18,7 +18,7 @@ from logstream.engine.lines import PIECE
 from logstream.engine.logfile import LogFile
 from logstream.engine.pacing import Pace
 from logstream.engine.patterns import Pattern
-from logstream.engine.search import MOST_AT_ONCE, BusyError, End, Hit, Progress, Query, Searches, search
+from logstream.engine.search import MOST_AT_ONCE, BusyError, End, Hit, Neighbour, Progress, Query, Searches, search
 from logstream.engine.state import StateDirectory
 
 from .logs import BLOCK, contents, make_log, padding, paddings, split, without_sequences, words
@@ -106,12 +106,14 @@ def test_a_part_is_searched_as_if_it_were_all(path: Path, content: bytes, word: 
 def test_the_context_of_a_hit(path: Path, size: int, content: bytes, word: str, context: int) -> None:
     """So many lines before and after, each as it is shown."""
     content = padding(size) + content
-    lines = [(start, without_sequences(line).decode(errors="replace")) for start, _, line in split(content)]
-    places = [start for start, _ in lines]
+    lines = [
+        Neighbour(start, end, without_sequences(line).decode(errors="replace")) for start, end, line in split(content)
+    ]
+    places = [line.offset for line in lines]
     for hit in whole(path, Pattern(word), content, context=context):
         place = places.index(hit.offset)
-        assert [(side.offset, side.text) for side in hit.before] == lines[max(0, place - context) : place]
-        assert [(side.offset, side.text) for side in hit.after] == lines[place + 1 : place + 1 + context]
+        assert hit.before == lines[max(0, place - context) : place]
+        assert hit.after == lines[place + 1 : place + 1 + context]
 
 
 _GREPPED = [
