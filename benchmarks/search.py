@@ -77,6 +77,8 @@ def _measure(server: Server) -> Iterator[tuple[str, Row]]:
 
 def _live(server: Server, searches: int) -> Row:
     """From write to arrival of 250 lines, 50 a second."""
+    session = f"beside-{searches}"  # which has no lines yet
+    server.log(session).touch()
     over = threading.Event()
 
     def go_on() -> None:
@@ -85,12 +87,12 @@ def _live(server: Server, searches: int) -> Row:
 
     threads = [threading.Thread(target=go_on) for _ in range(searches)]
     with contextlib.closing(Client(server.port)) as client:
-        client.subscribe("log")
+        client.subscribe(session)
         time.sleep(0.5)
         for thread in threads:
             thread.start()
         try:
-            with subprocess.Popen([sys.executable, str(_WRITER), "50", "250", "100", str(server.log("log"))]):
+            with subprocess.Popen([sys.executable, str(_WRITER), "50", "250", "100", str(server.log(session))]):
                 read_until([client], lambda: len(client.delays) >= 250)
         finally:
             over.set()

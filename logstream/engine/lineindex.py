@@ -200,11 +200,11 @@ class LineIndexes:
         self._closed = False
 
     def of(self, session_name: str, file: LogFile) -> LineIndex:
-        """The index of a session's log. What is short is counted at once, the rest meanwhile. Raises OSError."""
+        """The index of a session's log. A little is counted at once, more than that meanwhile. Raises OSError."""
         index = self._find(session_name, file)
         size = file.size()
-        with self._pace.work() as rest:
-            index.extend(file, min(size, index.covered + _AT_ONCE), rest)
+        if size - index.covered <= _AT_ONCE:
+            index.extend(file, size, lambda: None)
         if index.lacks(size):
             self._continue(session_name, file)
         return index
