@@ -56,6 +56,19 @@ def test_regular_expressions_are_found_across_escape_sequences(content: bytes, r
 
 
 @pytest.mark.parametrize(
+    "regex", [r"\berror\b", "^error$", r"\Aerror\z", "e(r|x)+or", "[a-z]{5}", r"\Qerr\Eo?or", "(?i)ERROR", r"\w+$"]
+)
+@pytest.mark.parametrize(
+    "line", [b"\x1b[1merror\x1b[0m\r", b"\x1b]0;a title\x07er\x1b[31mror", b"e\x1b(Brror\x1b[m\r\r"]
+)
+def test_a_coloured_word(regex: str, line: bytes) -> None:
+    """It is found by every means of saying what it is, with sequences around and within."""
+    pattern = Pattern(regex, regex=True, case=True)
+    assert pattern.exact.search(plain(line))
+    assert pattern.through.search(line)
+
+
+@pytest.mark.parametrize(
     ("regex", "sentence"),
     [
         ("a(b", "at character 2: missing )"),

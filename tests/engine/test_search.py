@@ -49,7 +49,7 @@ def test_the_lines_in_which_a_word_is_shown_are_found(
     path: Path, size: int, content: bytes, word: str, reverse: bool
 ) -> None:
     """All of them and no other, with their places, numbers and texts, in order."""
-    content = padding(size) + content
+    content = content + b"\n" + padding(size) if reverse else padding(size) + content
     wanted = [
         (start, end, number, without_sequences(line).decode(errors="replace"))
         for number, (start, end, line) in enumerate(split(content), 1)
@@ -139,7 +139,7 @@ def test_what_grep_finds_is_found(path: Path, regex: str, case: bool) -> None:
     randomly = random.Random(7)
     parts = ["error", "Warning ", "a", "z", "o", "w", "123", " ", ".", "öl", "日本", "", "x" * 90, "=" * 50]
     lines = ["".join(randomly.choices(parts, k=randomly.randrange(8))) for _ in range(10_000)]
-    text = "\n".join(lines).encode()
+    text = "\n".join([*lines, "an error without a line feed, z"]).encode()
     assert len(text) > BLOCK
     coloured = re.sub(rb"[aeowz1]", lambda match: b"\x1b[3%dm%b\x1b[m" % (match[0][0] % 8, match[0]), text)
     path.write_bytes(text)
