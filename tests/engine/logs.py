@@ -34,7 +34,7 @@ fragments = st.one_of(
 )
 contents = st.lists(fragments, max_size=60).map(b"".join)
 # Bytes before, so that what follows stands on the border of two blocks, and nothing in them matches.
-paddings = st.one_of(st.just(0), st.integers(BLOCK - 100, BLOCK + 10), st.integers(4000, 4200))
+paddings = st.one_of(st.just(0), st.integers(BLOCK - 100, BLOCK + 10), st.integers(BLOCK + 3996, BLOCK + 4106))
 words = st.lists(st.sampled_from(_TEXT).filter(lambda text: text != "\r"), min_size=1, max_size=4).map("".join)
 
 

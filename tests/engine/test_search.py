@@ -61,6 +61,19 @@ def test_the_lines_in_which_a_word_is_shown_are_found(
     assert end == End(len(content), False, None)
 
 
+@pytest.mark.parametrize("border", [BLOCK, BLOCK + 4096])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_lines_across_the_border_of_two_blocks(path: Path, border: int, reverse: bool) -> None:
+    """They are whole, wherever it cuts them."""
+    lines = b"one needle\r\n\x1b[1mtwo nee\x1b[mdles\n"
+    texts = ["one needle", "two needles"]
+    pattern = Pattern("needle")
+    for shift in range(len(lines) + 2):
+        content = lines + padding(border - shift) if reverse else padding(border - shift) + lines + padding(8000)
+        hits = whole(path, pattern, content, reverse=reverse)
+        assert [hit.text for hit in hits] == (texts[::-1] if reverse else texts)
+
+
 @given(contents, words)
 def test_the_ranges_are_where_the_word_stands(path: Path, content: bytes, word: str) -> None:
     """In characters of the text, one after the other."""
