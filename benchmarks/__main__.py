@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from . import scenarios
 from .report import Row, table
+from .search import search
 from .servers import NodePeer, Websocketd
 from .soak import soak
 
@@ -21,6 +22,7 @@ _SCENARIOS: dict[str, Callable[[int], Iterator[Row]]] = {
     "deflate": scenarios.deflate,
     "completion": scenarios.completion,
     "listing": scenarios.listing,
+    "search": search,
 }
 
 

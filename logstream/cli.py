@@ -1,4 +1,4 @@
-"""The command line: `logstream serve`, `tail`, `complete`, `sessions`; in an app of your own, `flask logstream …`."""
+"""The command line: `logstream serve`, `tail`, `grep` and others; in an app of your own, `flask logstream …`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from .client import (
     server_address,
 )
 from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
+from .grep import LineFilter, parse_pattern, search_options, search_sessions
 from .terminal import TerminalFilter
 from .version import __version__
 
@@ -98,9 +99,12 @@ def serve(directory: str | None, bind: str | None, token: str | None) -> None:
 @_name
 @click.option("-n", "--lines", type=click.IntRange(min=0), help="Begin with so many last lines instead of all.")
 @click.option("--until-complete", is_flag=True, help="End with the session instead of waiting for it to begin again.")
+@click.option("--grep", "wanted", metavar="PATTERN", callback=parse_pattern, help="Print only lines that match.")
 @_url
 @_token
-def tail(name: str, lines: int | None, until_complete: bool, url: str, token: str | None) -> None:
+def tail(
+    name: str, lines: int | None, until_complete: bool, wanted: LineFilter | None, url: str, token: str | None
+) -> None:
     """Print a session's log and what is appended to it, like tail -F.
 
     Survives restarts of the server. Ends with exit code 0 when the session is complete, if so asked.
@@ -108,7 +112,7 @@ def tail(name: str, lines: int | None, until_complete: bool, url: str, token: st
     out = _Terminal() if sys.stdout.isatty() else _Output()
     try:
         with out:
-            _tail(name, lines, until_complete, url, token, out)
+            _tail(name, lines, until_complete, wanted, url, token, out)
     except FollowError as error:
         _fail(_advice(str(error)) if isinstance(error, NotAllowedError) and error.needs_token else str(error))
     except BrokenPipeError:
@@ -121,7 +125,15 @@ def tail(name: str, lines: int | None, until_complete: bool, url: str, token: st
         sys.exit(130)
 
 
-def _tail(name: str, lines: int | None, until_complete: bool, url: str, token: str | None, out: _Output) -> None:
+def _tail(
+    name: str,
+    lines: int | None,
+    until_complete: bool,
+    wanted: LineFilter | None,
+    url: str,
+    token: str | None,
+    out: _Output,
+) -> None:
     """Follow a session, and then the next one of its name, whatever keeps it from being followed meanwhile."""
     progress = _Progress()
     backoff = Backoff()
@@ -134,7 +146,9 @@ def _tail(name: str, lines: int | None, until_complete: bool, url: str, token: s
                 if event.reset and cursor is not None:
                     out.restart()
                     _say(f"{name} has begun again")
-                out.write(event.text)
+                if event.reset and wanted is not None:
+                    wanted.restart()
+                out.write(event.text if wanted is None else wanted.feed(event.text, final=event.complete))
                 cursor, said = event.cursor, False
             if until_complete:
                 return
@@ -180,6 +194,15 @@ def sessions(url: str, token: str | None, as_json: bool) -> None:
 def _row(session: dict[str, Any]) -> str:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(session["changed"]))
     return f"{when}  {session['size']:>14,}  {session['state']:<8}  {session['name']}"
+
+
+@cli.command()
+@search_options
+@_url
+@_token
+def grep(url: str, token: str | None, **wanted: Any) -> None:
+    """Print the lines that match PATTERN in the sessions' logs, or in all, like grep -E."""
+    sys.exit(search_sessions(url, token, **wanted))
 
 
 class _Progress:

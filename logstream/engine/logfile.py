@@ -105,6 +105,10 @@ class LogFile:
         """Up to `length` bytes from `offset`; fewer at the end of the file. Raises OSError."""
         return os.pread(self._fd, length, offset)
 
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill a buffer from `offset` on, and return how many bytes came; fewer at the end. Raises OSError."""
+        return os.preadv(self._fd, [buffer], offset)
+
 
 def _descriptor_limit() -> int:
     """The first descriptor that logs must leave to connections and to everything else."""

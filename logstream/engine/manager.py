@@ -26,11 +26,13 @@ from ..ratelimit import RateLimitedLog
 from .catchup import CatchUp
 from .completion import Completion, Completions, Listing
 from .feed import Feed
+from .lineindex import LineIndexes
 from .logfile import LogFile, NotALogError
 from .meter import Meter
 from .news import News
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
+from .search import Searches
 from .sessions import log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
@@ -99,6 +101,8 @@ class LogStreamManager:
         place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
         self._state = StateDirectory(place)
         self._completions = Completions(self._directory, suffix, self._state)
+        self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
+        self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
         self._on_completed: list[Callable[[str, int | None], object]] = []
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
         self._troubles = RateLimitedLog(logger)
@@ -246,6 +250,7 @@ class LogStreamManager:
         for ws in list(self._clients):
             self._forget(ws, "the server is closing")
         self._watcher.close()
+        self.line_indexes.close()
 
     def open_log(self, session_name: str) -> LogFile:
         """A session's log, opened safely. Raises ProtocolError."""

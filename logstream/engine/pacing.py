@@ -20,10 +20,11 @@ class Pace:
         self._workers = 0
 
     @contextlib.contextmanager
-    def work(self) -> Iterator[Callable[[], None]]:
+    def work(self, needed: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], None]]:
         """For the time of some work: gives a function to be called in each of its rounds, which rests when it is due.
 
-        The first slice is not delayed, so that what is short is done at once.
+        The first slice is not delayed, so that what is short is done at once; nor are those after which no rest is
+        `needed()`.
         """
         with self._lock:
             self._workers += 1
@@ -33,7 +34,8 @@ class Pace:
             nonlocal begun
             spent = time.monotonic() - begun
             if spent > _SLICE:
-                time.sleep(spent * _REST * self._workers)
+                if needed():
+                    time.sleep(spent * _REST * self._workers)
                 begun = time.monotonic()
 
         try:

@@ -31,7 +31,9 @@ from .access import WRONG_TOKEN, Refusal
 from .conditional import json_response
 from .endpoint import Endpoint
 from .gate import Gate
+from .lines import add_routes as add_lines_route
 from .raw import close_unsent, raw_response
+from .search import add_routes as add_search_routes
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ def create_page() -> Blueprint:
     page.get("/sessions", endpoint="sessions")(_sessions)
     page.get("/sessions/<name>", endpoint="session")(_session)
     page.get("/sessions/<name>/raw", endpoint="raw")(_raw)
+    add_lines_route(page)
+    add_search_routes(page)
     page.post("/login", endpoint="login")(_login)
     page.post("/logout", endpoint="logout")(_logout)
     return page

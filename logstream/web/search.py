@@ -1,0 +1,135 @@
+"""Searching one session's log or all of them, over HTTP: JSON lines, each as soon as it is found."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import orjson
+from flask import Blueprint, Response, current_app, request
+
+from ..engine.manager import LogStreamManager
+from ..engine.patterns import Pattern, PatternError
+from ..engine.search import MOST_AT_ONCE, MOST_CONTEXT, MOST_HITS, BusyError, End, Hit, Query
+from ..engine.sessions import list_sessions
+from ..protocol import ProtocolError
+from .endpoint import Endpoint
+from .query import OptionError, check_options, flag, number
+
+logger = logging.getLogger(__name__)
+
+_OPTIONS = ("q", "regex", "case", "from", "to", "limit", "context", "reverse", "numbers")
+_PIECE = 16 * 1024  # bytes of an answer that are sent at once
+
+
+def add_routes(page: Blueprint) -> None:
+    """Add the routes to the page's blueprint, whose rules of who may ask hold for them too."""
+    page.get("/sessions/<name>/search", endpoint="search")(_search)
+    page.get("/search", endpoint="search_all")(_search_all)
+
+
+def _search(name: str) -> Response:
+    try:
+        query = _query()
+        with contextlib.closing(_endpoint().manager.open_log(name)):  # an error is said by the status
+            pass
+    except ProtocolError as error:
+        return _refusal(f"{error}", 404)
+    except (OptionError, PatternError) as error:
+        return _refusal(f"{error}", 400)
+    return _stream([name], query, named=False)
+
+
+def _search_all() -> Response:
+    if "from" in request.args or "to" in request.args:
+        return _refusal("'from' and 'to' are places in one session's log.", 400)
+    try:
+        query = _query()
+    except (OptionError, PatternError) as error:
+        return _refusal(f"{error}", 400)
+    config = current_app.config
+    sessions = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+    names = [session.name for session in sessions if _endpoint().gate.allows(session.name)]
+    return _stream(names, query, named=True)
+
+
+def _query() -> Query:
+    """What the current request asks for. Raises OptionError or PatternError."""
+    check_options(*_OPTIONS)
+    if "q" not in request.args:
+        raise OptionError("'q' is missing: what is searched for.")
+    return Query(
+        Pattern(request.args["q"], regex=flag("regex"), case=flag("case")),
+        start=number("from", 0),
+        stop=number("to", 0) if "to" in request.args else None,
+        limit=number("limit", 1000, least=1, most=MOST_HITS),
+        context=number("context", 0, most=MOST_CONTEXT),
+        reverse=flag("reverse"),
+        numbers=flag("numbers"),
+    )
+
+
+def _stream(names: list[str], query: Query, *, named: bool) -> Response:
+    try:
+        place = _endpoint().manager.searches.enter()
+    except BusyError:
+        refusal = _refusal(f"{MOST_AT_ONCE} searches are going on, which is the most. Try again later.", 503)
+        refusal.headers["Retry-After"] = "1"
+        return refusal
+    response = Response(_lines(_endpoint().manager, names, query, named), mimetype="application/x-ndjson")
+    response.headers["X-Accel-Buffering"] = "no"  # or nginx would keep hits back
+    response.call_on_close(place.close)
+    return response
+
+
+def _lines(manager: LogStreamManager, names: list[str], query: Query, named: bool) -> Iterator[bytes]:
+    """The answer. A client that is gone is noticed when it is written to, which is twice a second at least."""
+    read, left = 0, query.limit
+    end: dict[str, Any] = {"more": False}
+    for name in names:
+        if left == 0:
+            end = {"more": True}
+            break
+        waiting = bytearray()  # what was found since the last piece of the answer
+        try:
+            limited = dataclasses.replace(query, limit=left)
+            for found in manager.searches.run(name, manager.open_log(name), limited):
+                if isinstance(found, Hit):
+                    left -= 1
+                    waiting += _line(({"session": name} if named else {}) | _fields(found))
+                    if len(waiting) < _PIECE:
+                        continue
+                elif isinstance(found, End):
+                    read += found.read
+                    end = {"more": found.more} | ({"next": found.next} if found.more and not named else {})
+                elif not waiting:
+                    waiting += _line({"read": read + found.read})
+                yield bytes(waiting)
+                waiting.clear()
+        except (OSError, ProtocolError) as error:
+            logger.warning("session %r cannot be searched: %s", name, error)
+            if not named:
+                waiting += _line({"error": f"Session {name!r} cannot be read."})
+            yield bytes(waiting)
+            if not named:
+                return
+    yield _line({"read": read} | end)
+
+
+def _fields(hit: Hit) -> dict[str, object]:
+    return {name: getattr(hit, name) for name in Hit.__slots__}
+
+
+def _line(fields: Mapping[str, object]) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _refusal(sentence: str, status: int) -> Response:
+    return Response(f"{sentence}\n", status=status, mimetype="text/plain")
+
+
+def _endpoint() -> Endpoint:
+    return cast(Endpoint, current_app.extensions["logstream"])
