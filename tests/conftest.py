@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from .serving import ServerProcess, Starting, wait_until
 from .surroundings import forget_environment, pass_on_no_ignored_signals
+from .tmux.tmuxserver import TmuxServer
 from .viewer import Viewer
 
 _numbers = itertools.count()
@@ -119,3 +121,18 @@ def log(server: ServerProcess, session: str) -> Path:
     path = server.log(session)
     path.touch()
     return path
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A directory for sockets, whose path is short enough for them."""
+    with tempfile.TemporaryDirectory(prefix="tmux-") as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def tmux(sockets: Path) -> Iterator[TmuxServer]:
+    """A server that is started by its first session."""
+    server = TmuxServer(sockets / "socket")
+    yield server
+    server.close()

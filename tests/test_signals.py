@@ -14,8 +14,6 @@ from .serving import ServerProcess, Starting, wait_until
 from .tmux.tmuxserver import TmuxServer, needs_tmux
 from .viewer import Viewer
 
-pytest_plugins = ["tests.tmux.conftest"]
-
 WORKERS = 4
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -132,20 +129,17 @@ def test_states_are_told_apart(browser: Browser, start: Starting) -> None:
 
 
 @needs_tmux
-def test_what_tmux_has_is_running_until_it_ends(browser: Browser, start: Starting) -> None:
+def test_what_tmux_has_is_running_until_it_ends(browser: Browser, start: Starting, tmux: TmuxServer) -> None:
     """Also where nobody follows it; how its program has ended is said."""
-    with tempfile.TemporaryDirectory(prefix="tmux-") as sockets, contextlib.ExitStack() as stack:
-        tmux = TmuxServer(Path(sockets) / "socket")
-        stack.callback(tmux.close)
-        server = start("gunicorn", LOGSTREAM_TMUX=tmux.socket)
-        server.log("job").write_text("x")
-        tmux.begin("job", f"exec sleep 60 >> {server.log('job')}")
-        open_list(browser, server)
-        state = "return document.querySelector('tbody [data-state]').textContent"
-        wait_until(lambda: names(browser) == ["job"] and browser.run(state) == "running")
-        append(server.log("job"), '\nScript done on 2026-01-01 00:00:00+00:00 [COMMAND_EXIT_CODE="3"]\n')
-        tmux.end("job")
-        wait_until(lambda: browser.run(state) == "complete, exit code 3")
+    server = start("gunicorn", LOGSTREAM_TMUX=tmux.socket)
+    server.log("job").write_text("x")
+    tmux.begin("job", f"exec sleep 60 >> {server.log('job')}")
+    open_list(browser, server)
+    state = "return document.querySelector('tbody [data-state]').textContent"
+    wait_until(lambda: names(browser) == ["job"] and browser.run(state) == "running")
+    append(server.log("job"), '\nScript done on 2026-01-01 00:00:00+00:00 [COMMAND_EXIT_CODE="3"]\n')
+    tmux.end("job")
+    wait_until(lambda: browser.run(state) == "complete, exit code 3")
 
 
 def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, start: Starting) -> None:
