@@ -5,6 +5,7 @@ import { HistoryView } from "./history-view.js";
 import { ReadingPlace } from "./reading-place.js";
 import { ScreenView } from "./screen-view.js";
 import { ScriptRecording } from "./script-recording.js";
+import { watchScrollingUp } from "./scrolling-up.js";
 import { Terminal } from "./terminal.js";
 
 /**
@@ -50,6 +51,7 @@ export class LogView {
   #top = 0; // how far down the scroller was when it was last looked at
   #following = true;
   #arriving = 0; // until when a scroll down to the end may still take
+  #leaving = 0; // until when scrolling up that the reader has asked for may still begin
   #gliding = 0; // until when scrolling up may be what began before the reader asked for the end
   /** Lines that are not kept any more. */
   dropped = 0;
@@ -77,6 +79,7 @@ export class LogView {
     for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       scroller.addEventListener(kind, () => (this.#gliding = 0), { passive: true });
     }
+    watchScrollingUp(scroller, () => this.#letScroll());
   }
 
   /** Whether the end stays in sight. */
@@ -162,6 +165,7 @@ export class LogView {
   /** Go to the end, and stay there. */
   follow() {
     this.#gliding = performance.now() + GLIDE;
+    this.#leaving = 0;
     this.#setFollowing(true);
     this.#keep();
   }
@@ -255,7 +259,14 @@ export class LogView {
     return picture;
   }
 
+  /** The reader goes up: nothing is scrolled to the end until that can be seen. */
+  #letScroll() {
+    this.#leaving = performance.now() + GLIDE;
+    setTimeout(() => this.#keep(), GLIDE + 1);
+  }
+
   #keep() {
+    if (this.#following && performance.now() < this.#leaving) return;
     if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     else this.#reading.restore();
     this.#top = this.#scroller.scrollTop;
