@@ -5,6 +5,8 @@ const BEGIN = "Script started on ";
 const END = "Script done on ";
 const SHORTEST = "Script ".length; // characters of one that may have been cut there
 const LONGEST = 4_096; // characters of such a line
+/** A value in such a line. A command in it is as it was given, with quotes too. */
+const VALUE = /\b(COMMAND|COMMAND_EXIT_CODE|TERM|TTY|COLUMNS|LINES)="(.*?)"(?= (?:TERM|TTY|COLUMNS|LINES)="| <|$)/gs;
 
 /**
  * What is known of a session. The times are in the words of `script`.
@@ -125,9 +127,7 @@ function parsed(line) {
   const [, text, list] = /^(.*?)(?:\s*\[(.*)\])?\s*$/s.exec(line) ?? ["", "", ""];
   /** @type {Record<string, string>} */
   const values = {};
-  for (const [, name, value] of (list ?? "").matchAll(/([A-Z_]+)="((?:[^"\\]|\\.)*)"/g)) {
-    values[name] = value.replace(/\\(.)/g, "$1");
-  }
+  for (const [, name, value] of (list ?? "").matchAll(VALUE)) values[name] = value.replaceAll('\\"', '"');
   return { text, values };
 }
 

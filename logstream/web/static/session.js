@@ -3,6 +3,8 @@
 import { element } from "./elements.js";
 import { bytes } from "./format.js";
 import { LogStream } from "./logstream.js";
+import { ServerFacts } from "./server-facts.js";
+import { SessionHead } from "./session-head.js";
 import "./theme.js";
 import { LogView, MAX_LINES } from "./view.js";
 
@@ -35,9 +37,13 @@ let refusal = null;
 let subscription = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let checking = undefined; // the timer for the next look whether we may still connect
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let following = undefined; // the timer for the next subscription
 let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
+const head = new SessionHead(readAgain);
+const server = new ServerFacts(location.pathname, serverAnswered);
 const client = new LogStream(endpoint, { state: connectionChanged });
 follow();
 log.focus();
@@ -48,12 +54,14 @@ end.addEventListener("click", () => {
 });
 document.addEventListener("visibilitychange", update);
 document.addEventListener("keydown", (event) => {
+  if (event.target instanceof HTMLInputElement) return;
   if (event.key !== "End" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   view.follow();
 });
 
 function follow() {
+  clearTimeout(following);
   const cursor = subscription?.cursor ?? null;
   let begins = false; // the next text is the first one
   let first = 0; // bytes of that
@@ -65,6 +73,7 @@ function follow() {
         first = 0;
         written = null;
         view.reset();
+        server.ask().then(() => view.begin(server.size, head.chosen));
       },
       text(text) {
         if (begins) first = new TextEncoder().encode(text).length;
@@ -81,17 +90,31 @@ function follow() {
       complete() {
         complete = true;
         written = view.written;
+        server.end();
         update();
-        setTimeout(follow, ANEW);
+        following = setTimeout(follow, ANEW);
       },
       error(sentence) {
         refusal = sentence;
         update();
-        setTimeout(follow, ANEW);
+        following = setTimeout(follow, ANEW);
       },
     },
     cursor === null ? { tail: MAX_LINES, wait: true } : { cursor },
   );
+}
+
+/** Read the log from the beginning: in a terminal of another size, all of it may look otherwise. */
+function readAgain() {
+  subscription = null;
+  total = null;
+  complete = false;
+  follow();
+}
+
+function serverAnswered() {
+  if (server.size !== null) view.resize(server.size);
+  update();
 }
 
 /** @param {import("./logstream.js").State} state */
@@ -138,6 +161,7 @@ function show() {
     document.title = `${session}: ${text}`;
   }
   if (total === null) return;
+  head.show(view.facts, server.exitCode, view.size);
   size.textContent = bytes(total);
   const [done, all] = [Math.max(0, offset - skipped), Math.max(0, total - skipped)];
   loading.hidden = !(name === "behind" && (all - done > LARGE || !loading.hidden));

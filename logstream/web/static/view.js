@@ -5,14 +5,18 @@ import { HistoryView } from "./history-view.js";
 import { ReadingPlace } from "./reading-place.js";
 import { ScreenView } from "./screen-view.js";
 import { ScriptRecording } from "./script-recording.js";
+import { watchScrollingUp } from "./scrolling-up.js";
 import { Terminal } from "./terminal.js";
 
 /**
  * @typedef {{ end: number, lines: import("./terminal.js").ScreenLine[] }} Picture what a terminal shows: the history up to
  *   a line, and the screen
+ * @typedef {{ columns: number, rows: number }} Size of a terminal
  */
 
 export const MAX_LINES = 100_000; // that are kept
+/** Of a terminal that nothing says more of. @type {Size} */
+export const USUAL_SIZE = { columns: 80, rows: 24 };
 const MAX_CHARACTERS = 32_000_000; // that are kept
 const SPARE_LINES = 200; // that may be kept besides, so that lines go by the chunk
 const LONGEST_DRAWING = 1_000; // milliseconds that a program may take to draw before it is shown half done
@@ -28,7 +32,13 @@ export class LogView {
   #scroller;
   #onChange;
   #recording = new ScriptRecording();
-  #terminal = this.#blank({});
+  /** How large the terminal is said to be, whatever the recording says. @type {Size | null} */
+  #said = null;
+  /** How large it is where nothing says it. @type {Size} */
+  #usual = USUAL_SIZE;
+  #terminal = this.#blank();
+  /** What has come of a log whose size is being asked for; null where none is. @type {string[] | null} */
+  #held = null;
   /** The last picture that was whole, where a program is drawing the next one. @type {Picture | null} */
   #picture = null;
   #awaitsPicture = false;
@@ -41,6 +51,7 @@ export class LogView {
   #top = 0; // how far down the scroller was when it was last looked at
   #following = true;
   #arriving = 0; // until when a scroll down to the end may still take
+  #leaving = 0; // until when scrolling up that the reader has asked for may still begin
   #gliding = 0; // until when scrolling up may be what began before the reader asked for the end
   /** Lines that are not kept any more. */
   dropped = 0;
@@ -68,6 +79,7 @@ export class LogView {
     for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       scroller.addEventListener(kind, () => (this.#gliding = 0), { passive: true });
     }
+    watchScrollingUp(scroller, () => this.#letScroll());
   }
 
   /** Whether the end stays in sight. */
@@ -80,41 +92,86 @@ export class LogView {
     return this.#recording.facts;
   }
 
-  /** Show nothing. */
+  /** How large the session's terminal is; null where nothing says it. @returns {Size | null} */
+  get size() {
+    if (this.#said !== null) return this.#said;
+    const { columns, rows } = this.#recording.facts;
+    return columns === undefined || rows === undefined ? null : { columns, rows };
+  }
+
+  /** What comes now is of a log that begins anew. It is shown once `begin` has said how. */
   reset() {
+    this.#held = [];
+    this.written += 1;
+  }
+
+  /**
+   * Show what has come since the log began, in place of what is shown, and what comes from now on.
+   *
+   * @param {Size | null} said how large the session's terminal is said to be, whatever the recording says
+   * @param {Size} usual how large it is where nothing says it
+   */
+  begin(said, usual) {
+    const held = this.#held;
+    if (held === null) return;
+    this.#held = null;
+    this.#said = said;
+    this.#usual = usual;
     this.#recording = new ScriptRecording();
-    this.#terminal = this.#blank({});
+    this.#terminal = this.#blank();
     this.#history.clear();
     this.#screen.clear();
     this.#picture = null;
     this.dropped = 0;
-    this.written += 1;
+    for (const text of held) this.#write(text);
+    this.#show();
+  }
+
+  /** The session's terminal is said to have another size now. @param {Size} said */
+  resize(said) {
+    if (this.#held !== null) return;
+    this.#said = said;
+    this.#fit();
     this.#show();
   }
 
   /** Show some more output. @param {string} text */
   write(text) {
-    const { columns, rows } = this.#recording.facts;
+    this.written += 1;
+    if (this.#held !== null) {
+      this.#held.push(text);
+      return;
+    }
+    this.#write(text);
+    this.#show();
+  }
+
+  /** @param {string} text */
+  #write(text) {
     const before = this.#recording.fromTerminal;
     const shown = this.#recording.read(text);
-    const { facts, fromTerminal } = this.#recording;
-    if (facts.columns !== columns || facts.rows !== rows) this.#terminal.resize(facts.columns ?? 80, facts.rows ?? 24);
+    const { fromTerminal } = this.#recording;
+    this.#fit();
     if (fromTerminal !== before) this.#terminal.convertEol = !fromTerminal;
     this.#terminal.write(shown);
-    this.written += 1;
-    this.#show();
+  }
+
+  /** Give the terminal the size that it should have. */
+  #fit() {
+    const { columns, rows } = this.size ?? this.#usual;
+    if (this.#terminal.columns !== columns || this.#terminal.rows !== rows) this.#terminal.resize(columns, rows);
   }
 
   /** Go to the end, and stay there. */
   follow() {
     this.#gliding = performance.now() + GLIDE;
+    this.#leaving = 0;
     this.#setFollowing(true);
     this.#keep();
   }
 
-  /** @param {{ columns?: number, rows?: number }} size */
-  #blank(size) {
-    const terminal = new Terminal({ ...size, convertEol: true });
+  #blank() {
+    const terminal = new Terminal({ ...(this.#said ?? this.#usual), convertEol: true });
     terminal.history.limit(MAX_LINES, MAX_CHARACTERS);
     terminal.onDrawn = () => {
       if (this.#awaitsPicture) this.#picture = this.#look();
@@ -155,6 +212,7 @@ export class LogView {
 
   /** Show how things are; whether that is the end of what has been written. */
   #paint() {
+    if (this.#held !== null) return false;
     const picture = this.#whole();
     if (picture === null) {
       this.#stale = true;
@@ -201,7 +259,14 @@ export class LogView {
     return picture;
   }
 
+  /** The reader goes up: nothing is scrolled to the end until that can be seen. */
+  #letScroll() {
+    this.#leaving = performance.now() + GLIDE;
+    setTimeout(() => this.#keep(), GLIDE + 1);
+  }
+
   #keep() {
+    if (this.#following && performance.now() < this.#leaving) return;
     if (this.#following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
     else this.#reading.restore();
     this.#top = this.#scroller.scrollTop;

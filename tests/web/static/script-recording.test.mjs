@@ -74,3 +74,13 @@ for (const [what, text, expected] of [
 ]) {
   test(`${what}.`, () => assert.equal(read(text)[1].fromTerminal, expected));
 }
+
+test("A command is told as it was given, with quotes, brackets and backslashes: script writes them as they are.", () => {
+  const command = 'A="1" B="2" printf "a] [b\\n" "c"; exit';
+  for (const rest of ['TERM="screen" TTY="/dev/pts/0" COLUMNS="100" LINES="30"', "<not executed on terminal>"]) {
+    const recording = new ScriptRecording();
+    assert.equal(recording.read(`Script started on 2026-11-25 03:41:35+00:00 [COMMAND="${command}" ${rest}]\ntext`), "text");
+    assert.equal(recording.facts.command, command);
+    assert.equal(recording.facts.columns, rest.startsWith("<") ? undefined : 100);
+  }
+});
