@@ -17,6 +17,7 @@ from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
+from ..fleet.dashboard import create_dashboard
 from ..tmux import TmuxWatcher
 from .access import Access, Refusal
 from .commands import Commands
@@ -64,12 +65,13 @@ class Endpoint:
         self._sent_before = (0, 0)  # messages and bytes, to those who have left
         self._closing = False
         self.manager.on_close(self._close)
+        self.fleet = create_dashboard(settings, self.manager)
         self._tmux = self._watch_tmux()
         self._directory.run()
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
-        if name == "off":
+        if name == "off" or self.fleet is not None:  # of a session elsewhere, its host watches tmux
             return None
         watcher = TmuxWatcher(
             None if name == "auto" else name,
@@ -80,6 +82,9 @@ class Endpoint:
         )
         self.manager.on_close(watcher.close)
         return watcher
+
+    def _bring(self, session_name: str, level: bool) -> bool:
+        return self.fleet is not None and self.fleet.bring(session_name, level=level)
 
     def _on_subscribe(self) -> None:
         """Somebody follows a log: its directory may be there by now, and its tmux session may end."""
@@ -156,6 +161,7 @@ class Endpoint:
             self.gate.refusals,
             allows=allows,
             on_subscribe=self._on_subscribe,
+            bring=self._bring,
         )
         with self._changed:
             self._connections.add(connection)

@@ -73,6 +73,8 @@ def _sessions() -> Response:
         if endpoint.gate.allows(session.name)
     ]
     now = time.time()
+    if endpoint.fleet is not None:
+        return jsonify([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
     with endpoint.manager.completions() as completed_since:
         return jsonify([_entry(session, completed_since(session.name, session.signature), now) for session in sessions])
 
@@ -104,7 +106,10 @@ def _session(name: str) -> str:
 
 
 def _raw(name: str) -> Response:
+    fleet = _endpoint().fleet
     try:
+        if fleet is not None:
+            fleet.bring(name, level=True)
         file = _endpoint().manager.open_log(name)
     except ProtocolError as error:
         return Response(f"{error}\n", status=404, mimetype="text/plain")
