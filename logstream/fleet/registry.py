@@ -71,7 +71,7 @@ class Announcer:
         self._ship = ship
         self._directory, self._suffix = directory, suffix
         self._completions = completions
-        self._rivals = RateLimitedLog(logger, lines=1)
+        self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="logstream-announcer", daemon=True)
@@ -105,8 +105,10 @@ class Announcer:
             try:
                 if self._bus.is_connected:
                     self._announce()
-            except BusError:
+            except BusError as error:
                 self._again = 0.0
+                if self._bus.is_connected:
+                    self._refusals.warning("Redis refuses what announces this host's sessions: %s", error)
             except Exception:
                 logger.exception("announcing the sessions failed")
             self._wake.wait(_LOOK)

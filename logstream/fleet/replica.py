@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..engine.sessions import list_sessions
 from ..protocol import ProtocolError, check_session_name
 from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
@@ -50,6 +49,7 @@ _CONNECT = 1.0  # seconds that who asks waits for Redis
 _WHOLE_WAIT = 120.0  # seconds that who asks waits at most, however a copy gets on
 _COMPLETION = 3.0  # seconds that a host has to complete a session
 _BACKLOG = 128  # messages that wait to be written: at 256 KiB each, 32 MiB; more of them wait in Redis
+_ROOM = 5.0  # seconds between two looks at how large the spool is
 _CLOSE = 5.0  # seconds that the thread has to end
 
 
@@ -124,6 +124,7 @@ class Replica:
         self._guests: dict[str, tuple[str, str]] = {}  # sessions that another process copies, and where they are
         self._by_source: defaultdict[tuple[str, str], dict[str, Copy]] = defaultdict(dict)
         self._due: dict[str, float] = defaultdict(float)  # when each thing is to be done next
+        self._evicted: set[str] = set()
         self.pulls = 0  # so far
 
     def start(self) -> None:
@@ -192,6 +193,7 @@ class Replica:
         copies = list(self._copies.values())
         return {
             "copies": len(copies),
+            "pulls": self.pulls,
             "copies_behind": sum(not copy.is_level for copy in copies),
             "lag_bytes": sum(copy.lag for copy in copies),
             "hosts": len(self.registry.live_hosts()),
@@ -208,7 +210,7 @@ class Replica:
         relay_away = not (self._bus.settle(_CONNECT) and self.registry.refresh(_BEATS))
         entries = [entry(name, found, now, self.registry, relay_away) for name, found in self.registry.listed()]
         listed = {one["name"] for one in entries}
-        for session in list_sessions(self._spool.directory, self._spool.suffix):
+        for session in self._spool.copies():
             if session.name not in listed:
                 host, _, _ = self._spool.source(session.name).partition("\n")
                 found = Announced(session.name, host, session.size, session.changed, None)
@@ -221,6 +223,8 @@ class Replica:
         """Where a session is; None where no host says that it has it."""
         pinned = self._pinned(name)
         if pinned is not None:
+            if not self.registry.is_live(pinned[0]):
+                self.registry.refresh(age=_BEATS)  # perhaps it was not looked at yet
             return pinned
         source = self._resolved.get(name) or self.registry.resolve(name)
         if source is None:
@@ -428,12 +432,11 @@ class Replica:
 
     def _listen(self, channel: str) -> None:
         """What is pushed on a channel is heard from now on."""
-        for source, copies in list(self._by_source.items()):
-            if self._names.log(*source) == channel:
-                for copy in copies.values():
-                    copy.is_listening = True
-                    if copy.number is None and not copy.is_pausing:
-                        self._pull(copy)
+        host, source_name = self._names.sender(channel)
+        for copy in list(self._by_source.get((host, source_name or ""), {}).values()):
+            copy.is_listening = True
+            if copy.number is None and not copy.is_pausing:
+                self._pull(copy)
 
     def _end(self, copy: Copy) -> None:
         """Copy a session no more; another process may."""
@@ -470,6 +473,8 @@ class Replica:
         for name in [one for one in self._guests if one not in wanted]:
             del self._guests[name]
         missing = [name for name in wanted if name not in self._copies and not self._begin_known(name)]
+        if self._is_due("room", _ROOM):
+            self._make_room()
         self._look_after(self._copies.values())
         self._roll(missing)
 
@@ -480,8 +485,31 @@ class Replica:
                 self._recent.pop(name, None)
         wanted = {*self._followed(), *self._recent}
         if self._copy_all:
-            wanted |= set(self.registry.names())
+            wanted |= set(self.registry.names()) - self._evicted
         return wanted
+
+    def _make_room(self) -> None:
+        """Evict the copies that nobody follows, those first that were written to longest ago, where there are too many.
+
+        Where all is to be copied, what was evicted is copied again when somebody asks for it.
+        """
+        copies = self._spool.copies()
+        excess = sum(copy.size for copy in copies) - self._spool_size
+        kept = {*self._followed(), *self._recent}
+        for session in reversed(copies):
+            if excess <= 0:
+                break
+            if session.name in kept:
+                continue
+            if session.name in self._copies:
+                self._evicted.add(session.name)
+                self._end(self._copies[session.name])  # and when that is some while ago, it is evicted
+            try:
+                if self._spool.evict(session.name):
+                    self._evicted.add(session.name)
+                    excess -= session.size
+            except OSError as error:
+                self._unwritable.warning("the spool cannot be made smaller: %s", error.strerror)
 
     def _begin_known(self, name: str) -> bool:
         """Begin with a session that is wanted; False where nobody knows which host has it."""

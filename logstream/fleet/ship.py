@@ -378,12 +378,12 @@ class Ship:
         if shipped is not None:
             with contextlib.suppress(BusError):
                 self._push(shipped)
-        end = LogEnd.at(self._path(session_name))
-        if end.file is None:
-            return None
-        completion = Completion.at(end)
-        if completion is None:  # it has gone on since
-            return self._complete(session_name)
+        completion = None
+        while completion is None:  # or else it has gone on meanwhile
+            end = LogEnd.at(self._path(session_name))
+            if end.file is None:
+                return None
+            completion = Completion.at(end)
         known = self._completions.find(session_name)
         if known is None or known.signature != completion.signature:
             self._completions.note(session_name, completion)

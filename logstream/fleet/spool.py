@@ -11,15 +11,18 @@ import fcntl
 import hashlib
 import os
 import stat
+import time
 from pathlib import Path
 
 from ..config import ConfigurationError
 from ..engine.logfile import LogFile, NotALogError, identity_of, stat_log
 from ..engine.reading import CHECK, cursor_text
-from ..engine.sessions import file_name, list_sessions
+from ..engine.sessions import Session, file_name, list_sessions
 from ..protocol import MAX_NAME_BYTES
 
 _MARK = ".logstream-spool"  # the file that tells a spool from a directory with logs of its own
+
+_LATELY = 10.0  # seconds after a lock was given up in which its copy is not evicted
 
 
 class Spool:
@@ -63,20 +66,21 @@ class Spool:
 
         The kernel takes it back from a process that dies.
         """
-        fd = os.open(
-            self._beside(session_name, ".lock"),
-            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-            0o600,
-        )
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except BaseException:
-            os.close(fd)
-            raise
-        return CopyLock(fd)
+        path = self._beside(session_name, ".lock")
+        while True:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = stat_log(path)
+                if found is not None and identity_of(found) == identity_of(os.fstat(fd)):
+                    return CopyLock(fd)
+            except BlockingIOError:
+                os.close(fd)
+                return None
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)  # its last holder has taken it away
 
     def source(self, session_name: str) -> str:
         """What was noted of where a copy comes from; empty where nothing was."""
@@ -89,15 +93,26 @@ class Spool:
         """A session's copy, for the holder of its lock. Raises OSError."""
         return SpoolFile(self.path(session_name), self._beside(session_name, ".new"), most)
 
-    def remove(self, session_name: str) -> None:
-        """Take a copy away, for the holder of its lock. Raises OSError."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path(session_name))
+    def copies(self) -> list[Session]:
+        """The copies that there are, the one that was written to last first."""
+        return list_sessions(self.directory, self.suffix)
 
-    def forget(self, session_name: str) -> None:
-        """Take the lock of a copy that is gone away, for its holder. Raises OSError."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._beside(session_name, ".lock"))
+    def evict(self, session_name: str) -> bool:
+        """Take a copy away, unless somebody has its lock, or had it lately. Raises OSError."""
+        path = self._beside(session_name, ".lock")
+        found = stat_log(path)
+        if found is not None and time.time() - found.st_mtime < _LATELY:
+            return False
+        lock = self.lock(session_name)
+        if lock is None:
+            return False
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path(session_name))
+            os.unlink(path)
+        finally:
+            lock.release()
+        return True
 
     def _beside(self, session_name: str, ending: str) -> str:
         name = f".{session_name}{ending}"
@@ -121,6 +136,8 @@ class CopyLock:
         """Give it up. Idempotent."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.utime(fd)  # whoever else follows the copy has a while to take it over
             os.close(fd)
 
 

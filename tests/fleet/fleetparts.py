@@ -27,8 +27,9 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server on a port of loopback, with a password. It can be killed, frozen, and started again empty."""
 
-    def __init__(self, base: Path, *options: str) -> None:
+    def __init__(self, base: Path, *options: str, tls: bool = False) -> None:
         self.port = free_port()
+        self.tls_port = free_port() if tls else 0
         self.password = secrets.token_hex(16)
         self._base, self._options = base, options
         self.process: subprocess.Popen[bytes]
@@ -50,6 +51,7 @@ class RedisServer:
                 [
                     *("redis-server", "--bind", "127.0.0.1", "--port", str(self.port)),
                     *("--requirepass", self.password, "--save", "", "--appendonly", "no", "--dir", str(self._base)),
+                    *("--tls-port", str(self.tls_port)),
                     *self._options,
                 ],
                 stdout=output,
