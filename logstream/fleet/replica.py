@@ -136,6 +136,11 @@ class Replica:
                 self._thread = thread
         self._bus.start()
 
+    def begin(self) -> None:
+        """Start now if all is to be copied, whoever follows it. Raises RuntimeError as `start` does."""
+        if self._copy_all:
+            self.start()
+
     def close(self) -> None:
         """End everything; the copies stay. Idempotent."""
         self._stop.set()

@@ -35,10 +35,12 @@ def on_starting(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Leave threads to HTTP."""
+    """Leave threads to HTTP, and begin what does not wait for a client."""
     endpoint = find_endpoint(worker)
     if endpoint is not None:
         endpoint.limit_connections(worker.cfg.threads)
+        if endpoint.fleet is not None:
+            endpoint.fleet.begin()
 
 
 def child_exit(server: Any, worker: Any) -> None:

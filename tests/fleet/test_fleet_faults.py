@@ -162,7 +162,6 @@ def test_relay_that_is_away_is_said(fleet: Fleet) -> None:
 def test_copy_of_everything_outlives_its_host(fleet: Fleet) -> None:
     """With LOGSTREAM_COPY=all a log that nobody has followed is there when its host is gone, to its last line."""
     ship, dashboard = fleet.ship(), fleet.dashboard(LOGSTREAM_COPY="all")
-    listed(dashboard)
     ship.log("build").write_text("one\n")
     wait_until(lambda: copied(dashboard, "build") == b"one\n")
     append(ship.log("build"), b"two\n")
