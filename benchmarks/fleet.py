@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from typing import Any
 from .client import Client, read_until
 from .report import Row, medians, quantiles
 from .scenarios import fill, following, read_lines, writing
-from .servers import Logstream, cpu_seconds
+from .servers import Logstream, Server, cpu_seconds
 
 _MB = 1 << 20
 _ROOT = Path(__file__).resolve().parent.parent
@@ -151,11 +153,23 @@ def _sessions() -> Iterator[Row]:
     for watched in (1, 800):
         names = [f"session-{number}" for number in range(watched)]
         with Relayed() as server, following(server, names, connections=min(4, watched)) as clients:
+            _await_health(server, "subscriptions", watched)
             delays = clients[0].delays
             with writing(server, names, rate=600, lines=3000):
                 read_until(clients, lambda: len(delays) >= 3000)
             found[watched] = quantiles(delays)["p50 ms"]
     yield {"relayed": "800 sessions", "p50 ms": found[800], "with 1, ms": found[1], "ratio": found[800] / found[1]}
+
+
+def _await_health(server: Server, figure: str, value: int) -> None:
+    """Wait until a figure of a dashboard's is this one, and a moment more."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz") as answer:
+            if json.load(answer)[figure] == value:
+                break
+        time.sleep(0.2)
+    time.sleep(2.0)
 
 
 def _load() -> Iterator[Row]:
@@ -169,7 +183,7 @@ def _load() -> Iterator[Row]:
         yield {"100 MB": label, "s": took[1], "ratio": took[1] / direct[1], "first byte ms": took[0] * 1e3}
 
 
-def _load_once(server: Logstream, fresh: bool = True) -> tuple[float, float]:
+def _load_once(server: Server, fresh: bool = True) -> tuple[float, float]:
     """Seconds to the first byte, and to the last."""
     if fresh:
         fill(server.log("large"), 100 * _MB)

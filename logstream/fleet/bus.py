@@ -162,6 +162,9 @@ class Bus:
         """Hand several messages out in one go, in their order. Raises BusError."""
 
         def work(client: Any) -> None:
+            if len(messages) == 1:
+                client.publish(*messages[0])
+                return
             with client.pipeline(transaction=False) as pipeline:
                 for channel, message in messages:
                     pipeline.publish(channel, message)

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 LIVE = 60.0  # seconds after its last change in which a log counts as live
 _LOOK = 1.0  # seconds between two looks at the directory
+_SHARE = 20  # or so many times what a look takes, where that is longer: thousands of logs are looked at less often
 _WHOLE = 5.0  # seconds after which all is announced again, as if Redis had forgotten it
 _REMEMBERED = 24 * 3600.0  # seconds that a dashboard speaks of a host that is away
 _MOST_SESSIONS = 100_000  # of one host
@@ -102,6 +103,7 @@ class Announcer:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
+            began = time.monotonic()
             try:
                 if self._bus.is_connected:
                     self._announce()
@@ -111,7 +113,7 @@ class Announcer:
                     self._refusals.warning("Redis refuses what announces this host's sessions: %s", error)
             except Exception:
                 logger.exception("announcing the sessions failed")
-            self._wake.wait(_LOOK)
+            self._wake.wait(max(_LOOK, _SHARE * (time.monotonic() - began)))
 
     def _announce(self) -> None:
         now = time.monotonic()

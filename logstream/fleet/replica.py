@@ -498,10 +498,12 @@ class Replica:
 
         Where all is to be copied, what was evicted is copied again when somebody asks for it.
         """
-        copies = self._spool.copies()
-        excess = sum(copy.size for copy in copies) - self._spool_size
+        try:
+            excess = self._spool.total() - self._spool_size
+        except OSError:
+            return  # something has just gone
         kept = {*self._followed(), *self._recent}
-        for session in reversed(copies):
+        for session in reversed(self._spool.copies() if excess > 0 else []):
             if excess <= 0:
                 break
             if session.name in kept:
@@ -548,12 +550,11 @@ class Replica:
 
     def _roll(self, missing: list[str]) -> None:
         """Say what is followed, and where it stands; and ask all for what nobody is known to have."""
-        cursors: dict[str, dict[str, str]] = defaultdict(dict)
-        for copy in self._copies.values():
-            cursors[copy.host][copy.source_name] = copy.file.cursor
-        for host, of_host in cursors.items():
+        for host in {copy.host for copy in self._copies.values()}:
             if self._is_due(f"roll {host}", _ROLL):
-                self._publish(self._names.ask(host), Roll(self._dashboard, of_host))
+                copies = [copy for copy in self._copies.values() if copy.host == host]
+                cursors = {copy.source_name: copy.file.cursor for copy in copies}
+                self._publish(self._names.ask(host), Roll(self._dashboard, cursors))
         if missing and self._is_due("missing", _MISSING_ROLL):
             for host in self.registry.live_hosts():
                 asked = {one.removesuffix(f"@{host}"): START for one in missing}

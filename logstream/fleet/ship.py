@@ -44,6 +44,7 @@ from .words import (
 logger = logging.getLogger(__name__)
 
 _TICK = 1.0  # seconds
+_AT_ONCE = 64  # messages that go out in one go
 _BACKLOG = 10_000  # messages and wake-ups that may wait; dashboards ask again for what is dropped
 _ENDING = 5.0  # seconds that the threads have to end
 
@@ -108,6 +109,8 @@ class Ship:
         self._thread = threading.Thread(target=self._work, name="logstream-ship", daemon=True)
         # Only for the thread that works:
         self._shipped: dict[str, _Shipped] = {}
+        self._outbox: list[tuple[str, bytes]] = []  # channels, and messages that are about to go out
+        self._outbox_size = 0  # bytes
         self._news: Signature | None = None
         self._ticked = 0.0
         self.pulls = 0  # so far
@@ -216,6 +219,8 @@ class Ship:
                 job = self._tick
             try:
                 job()
+                if self._jobs.empty():
+                    self._flush()
                 if time.monotonic() - self._ticked > _TICK:
                     self._tick()
             except BusError:
@@ -235,7 +240,17 @@ class Ship:
                 self._be_told(asked)
 
     def _publish(self, channel: str, message: Message) -> None:
-        self.bus.publish(channel, message.pack())
+        """Have a message go out, with those of other sessions that are due now. Raises BusError."""
+        packed = message.pack()
+        self._outbox.append((channel, packed))
+        self._outbox_size += len(packed)
+        if self._outbox_size >= PUSH or len(self._outbox) >= _AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        messages, self._outbox, self._outbox_size = self._outbox, [], 0
+        if messages:
+            self.bus.publish_all(messages)
 
     def _path(self, session_name: str) -> str:
         return log_path(self._directory, session_name, self._suffix)
@@ -297,20 +312,18 @@ class Ship:
             shipped.reader = Reader.at(reader.file, size)
             self._publish(channel, More(shipped.name, size))
             return
-        messages: list[tuple[str, bytes]] = []
         try:
             while True:
                 cursor = reader.cursor
                 data = reader.read_bytes(size, PIECE)  # where there is nothing new, too: it may be another text
                 if not data:
                     break
-                messages.append((channel, Data(shipped.name, cursor, size, data).pack()))
+                self._publish(channel, Data(shipped.name, cursor, size, data))
                 self.pushed += len(data)
         except RewrittenError:
             size = reader.file.size()
             shipped.reader = Reader.at(reader.file, size)
-            messages = [(channel, More(shipped.name, size).pack())]
-        self.bus.publish_all(messages)
+            self._publish(channel, More(shipped.name, size))
 
     def _read(self, asked: Read) -> None:
         channel = self._names.to(asked.dashboard, self._host)

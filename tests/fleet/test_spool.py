@@ -176,3 +176,21 @@ def test_any_pieces_make_the_whole(pieces: list[bytes], tmp_path_factory: pytest
         assert place_of(LogFile.open(spool.path("build")), file.cursor) is not None
     assert Path(spool.path("build")).read_bytes() == b"".join(pieces)
     file.close()
+
+
+def test_copy_that_nobody_has_is_evicted(spool: Spool) -> None:
+    """One whose lock is held, or was lately, stays; with another's the note of where it came from is gone too."""
+    lock = spool.lock("build")
+    assert lock is not None
+    lock.note_source("host1\nbuild")
+    file = spool.open("build", MOST)
+    file.append(b"one\n")
+    file.close()
+    assert spool.total() >= 4
+    assert not spool.evict("build")
+    lock.release()
+    assert not spool.evict("build")
+    os.utime(Path(spool.directory, ".build.lock"), (0, 0))
+    assert spool.evict("build")
+    assert spool.size("build") is None
+    assert spool.source("build") == ""
