@@ -14,6 +14,7 @@ import click
 
 from ..config import ConfigurationError, Settings
 from ..tmux import TmuxWatcher
+from .health import Health
 from .ship import Ship
 from .words import Names, is_host
 
@@ -26,19 +27,20 @@ logger = logging.getLogger(__name__)
 @click.option(
     "--host", envvar="LOGSTREAM_HOST", help="This host's name (also LOGSTREAM_HOST); by default the machine's."
 )
-def ship(directory: str | None, redis: str | None, host: str | None) -> None:
+@click.option("--health", metavar="HOST:PORT", help="Answer /healthz and /metrics there, to everyone who asks.")
+def ship(directory: str | None, redis: str | None, host: str | None, health: str | None) -> None:
     """Let dashboards elsewhere serve this host's sessions, by Redis."""
     _set_up_logging()
     given = {"LOGSTREAM_DIRECTORY": directory, "LOGSTREAM_REDIS": redis}
     try:
         settings = Settings.load({key: value for key, value in given.items() if value is not None})
-        run(settings, host or _own_name())
+        run(settings, host or _own_name(), health)
     except ConfigurationError as error:
         click.echo(f"logstream: {error}", err=True)
         sys.exit(1)
 
 
-def run(settings: Settings, host: str) -> None:
+def run(settings: Settings, host: str, health: str | None = None) -> None:
     """Ship until SIGTERM or SIGINT. On the main thread. Raises ConfigurationError."""
     if settings.redis is None:
         raise ConfigurationError("say where Redis is, with --redis or LOGSTREAM_REDIS: redis://host:6379")
@@ -64,10 +66,13 @@ def run(settings: Settings, host: str) -> None:
         tmux = TmuxWatcher(
             socket_name, shipping.followed_sessions, shipping.complete, settings.directory, settings.suffix
         )
+    answering = Health(health, shipping.counts) if health is not None else None
     logger.info("shipping %s as host %s, by Redis at %s", settings.describe(), host, shipping.bus.address)
     try:
         shipping.run(stop)
     finally:
+        if answering is not None:
+            answering.close()
         if tmux is not None:
             tmux.close()
 

@@ -181,6 +181,8 @@ class Registry:
         self._sessions: dict[str, dict[str, Announced]] = {}  # by host, then by name; replaced as a whole
         self._heard: dict[str, float] = {}  # when each host was last heard of
         self._live: frozenset[str] = frozenset()
+        # What was read last of each host's hash, so that only what has changed is read again.
+        self._parsed: dict[str, dict[tuple[bytes, bytes], Announced | None]] = {}
         self._ships: dict[str, bytes] = {}  # which process ships for each host
 
     def look(self) -> list[str]:
@@ -198,6 +200,7 @@ class Registry:
             self._heard.update(dict.fromkeys(ships, now))
             for host in [one for one, heard in self._heard.items() if now - heard > _REMEMBERED]:
                 del self._heard[host]
+                self._parsed.pop(host, None)
                 self._sessions = {one: entries for one, entries in self._sessions.items() if one != host}
             self._live = frozenset(ships)
             return anew
@@ -227,12 +230,14 @@ class Registry:
                 hosts = self.live_hosts()
                 keys = [self._names.sessions(host) for host in hosts]
                 hashes = self._bus.pipeline(lambda pipeline: [pipeline.hgetall(key) for key in keys])
-                parsed = {
-                    host: [Announced.parse(host, name, value) for name, value in entries.items()]
-                    for host, entries in zip(hosts, hashes, strict=True)
-                }
-                found = {host: {one.name: one for one in entries if one} for host, entries in parsed.items()}
-                self._sessions = {**self._sessions, **found}
+                for host, entries in zip(hosts, hashes, strict=True):
+                    known = self._parsed.get(host, {})
+                    parsed = self._parsed[host] = {
+                        (name, value): known.get((name, value)) or Announced.parse(host, name, value)
+                        for name, value in entries.items()
+                    }
+                    found = {one.name: one for one in parsed.values() if one is not None}
+                    self._sessions = {**self._sessions, host: found}
                 self._asked = time.monotonic()
         except BusError:
             return False

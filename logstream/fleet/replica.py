@@ -53,6 +53,18 @@ _ROOM = 5.0  # seconds between two looks at how large the spool is
 _CLOSE = 5.0  # seconds that the thread has to end
 
 
+GAUGES = {
+    "copies": "Sessions of other hosts that this process copies",
+    "pulls": "Times that a part of a log was asked for",
+    "copies_behind": "Copies that are not level with their logs, as far as is known",
+    "lag_bytes": "Bytes that the copies are known to lack",
+    "lag_seconds": "Seconds since that copy got on which is behind for the longest",
+    "hosts": "Session hosts that are there",
+    "hosts_away": "Session hosts that are not heard of any more",
+    "relay_away": "Whether Redis cannot be reached",
+}
+
+
 class _Question:
     """What several hosts are asked at once, and have answered."""
 
@@ -193,17 +205,17 @@ class Replica:
 
     def counts(self) -> dict[str, int]:
         """Figures for monitoring."""
-        if self._thread is None:
-            return {}
+        now = time.monotonic()
         copies = list(self._copies.values())
         return {
             "copies": len(copies),
             "pulls": self.pulls,
             "copies_behind": sum(not copy.is_level for copy in copies),
             "lag_bytes": sum(copy.lag for copy in copies),
+            "lag_seconds": max((round(now - copy.moved) for copy in copies if not copy.is_level), default=0),
             "hosts": len(self.registry.live_hosts()),
             "hosts_away": len(self.registry.hosts_away()),
-            "relay_away": int(not self._bus.is_connected),
+            "relay_away": int(self._thread is not None and not self._bus.is_connected),
         }
 
     def sessions(self, now: float) -> list[dict[str, Any]]:

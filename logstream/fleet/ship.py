@@ -154,7 +154,13 @@ class Ship:
 
     def counts(self) -> dict[str, int]:
         """Figures for monitoring."""
-        return {"followed_sessions": len(self._shipped), "pulls": self.pulls, "bytes_pushed": self.pushed}
+        return {
+            "followed_sessions": len(self._shipped),
+            "pulls": self.pulls,
+            "bytes_pushed": self.pushed,
+            "waiting": self._jobs.qsize(),
+            "relay_away": int(not self.bus.is_connected),
+        }
 
     @contextlib.contextmanager
     def _sole(self, stop: threading.Event) -> Iterator[None]:

@@ -18,6 +18,7 @@ from wsproto.frame_protocol import CloseReason
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
 from ..fleet.dashboard import create_dashboard
+from ..fleet.replica import GAUGES
 from ..tmux import TmuxWatcher
 from .access import Access, Refusal
 from .commands import Commands
@@ -45,7 +46,7 @@ class Endpoint:
         self._settings = settings
         self.gate = Gate(access)
         self._places = threading.Semaphore(settings.max_connections or MAX_CONNECTIONS)
-        self.metrics = Metrics.create(self.counts, self._sent)
+        self.metrics = Metrics.create(self.counts, self._sent, GAUGES if settings.redis is not None else None)
         self.manager = LogStreamManager(
             cast(Send, Connection.send),
             cast(Offer, Connection.offer),
@@ -114,8 +115,9 @@ class Endpoint:
         self._places = threading.Semaphore(min(wanted or allowed, allowed))
 
     def counts(self) -> dict[str, int]:
-        """How many connections are open, and what the manager counts."""
-        return {"connections": len(self._connections), **self.manager.counts()}
+        """How many connections are open, what the manager counts, and of other hosts' sessions, what is copied."""
+        fleet = self.fleet.counts() if self.fleet is not None else {}
+        return {"connections": len(self._connections), **self.manager.counts(), **fleet}
 
     def limit_stall(self, response: Response) -> Response:
         """After the current request: an answer that nobody reads ends as a WebSocket does."""

@@ -89,8 +89,9 @@ class RedisServer:
 class ShipProcess:
     """`logstream ship` for a directory."""
 
-    def __init__(self, base: Path, host: str, url: str, **environment: str) -> None:
+    def __init__(self, base: Path, host: str, url: str, *options: str, **environment: str) -> None:
         self.directory = base / f"logs-{host}"
+        self._options = options
         self.directory.mkdir(exist_ok=True)
         self.host, self._url, self._environment = host, url, environment
         self._log = base / f"ship-{host}.log"
@@ -102,7 +103,17 @@ class ShipProcess:
         environment = {"LOGSTREAM_REDIS": self._url, "LOGSTREAM_TMUX": "off", **self._environment}
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "logstream", "ship", "-d", str(self.directory), "--host", self.host],
+                [
+                    sys.executable,
+                    "-m",
+                    "logstream",
+                    "ship",
+                    "-d",
+                    str(self.directory),
+                    "--host",
+                    self.host,
+                    *self._options,
+                ],
                 cwd=ROOT,
                 env=os.environ | environment,
                 stdout=output,

@@ -5,7 +5,8 @@ import { age, bytes } from "./format.js";
 
 const INTERVAL = 2000; // milliseconds between looks
 
-/** @typedef {{ name: string, size: number, changed: number, complete: boolean }} Session */
+/** @typedef {{ name: string, size: number, changed: number, complete: boolean,
+ *   host?: string, away?: "host" | "relay" | null }} Session */
 
 const table = element("table", HTMLTableElement);
 const body = table.tBodies[0];
@@ -98,7 +99,9 @@ function update(row, session) {
   time.dateTime = date.toISOString();
   time.title = date.toLocaleString();
   state.dataset.state = session.complete ? "complete" : "live";
-  setText(state, state.dataset.state);
+  if (session.away) state.dataset.state = "away";
+  setText(state, session.away ? `${session.away} away` : state.dataset.state);
+  row.title = session.host ? `on ${session.host}` : "";
 }
 
 /** @param {Element} element @param {string} text */
