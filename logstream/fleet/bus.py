@@ -25,6 +25,7 @@ except ImportError:  # it is an extra
 logger = logging.getLogger(__name__)
 
 _TIMEOUT = 2.0  # seconds that Redis has to answer
+_CLOSE = 0.5  # seconds that the thread has to end
 _SILENCE = 2.0  # seconds without a message after which Redis is asked whether it is there
 _FIRST_PAUSE = 0.05  # seconds until the first new attempt; each further one waits twice as long,
 _LAST_PAUSE = 0.5  # up to this
@@ -119,7 +120,7 @@ class Bus:
         with self._lock:
             thread = self._thread
         if thread is not None:
-            thread.join(2 * _TIMEOUT)
+            thread.join(_CLOSE)
         self._speaker.close()
 
     def follow(self, channel: str) -> None:

@@ -41,33 +41,35 @@ class Copy:
         self.final: str | None = None  # where the session ends
         self.completed: str | None = None  # where it was last said to end
         self._begun = False  # the outstanding pull has started the copy over
-        self._until = 0.0  # the outstanding pull is waited for; or the copy is not to be tried before
+        self._begin_offset = 0  # where the outstanding pull began
+        self._until = 0.0  # the outstanding pull is waited for
+        self._rest = 0.0  # the copy is left alone
         self._pause = _FIRST_PAUSE
 
     def begin_pull(self, number: int) -> None:
         """A pull is on its way."""
-        self.number, self._begun = number, False
+        self.number, self._begun, self._begin_offset = number, False, self.file.offset
         self._until = time.monotonic() + PATIENCE
 
     def is_overdue(self) -> bool:
         """Whether it should be pulled, since a pull was lost, or a pause is over."""
-        return not self.is_level and time.monotonic() > self._until
+        waits = self.number is not None and time.monotonic() <= self._until
+        return not self.is_level and not waits and not self.is_pausing
 
     def lose_touch(self) -> None:
         """What was under way is lost."""
         self.number, self.is_level = None, False
-        self._until = 0.0
 
     def fail(self) -> None:
         """It cannot be written: leave it alone for a while, the longer the more often that happens."""
         self.number, self.is_level = None, False
-        self._until = time.monotonic() + self._pause
+        self._rest = time.monotonic() + self._pause
         self._pause = min(_LAST_PAUSE, 2 * self._pause)
 
     @property
     def is_pausing(self) -> bool:
-        """Whether it is left alone, since it could not be written."""
-        return self.number is None and not self.is_level and time.monotonic() <= self._until
+        """Whether it is left alone for a while."""
+        return self.number is None and time.monotonic() <= self._rest
 
     def data(self, message: Data) -> bool:
         """Bytes were pushed."""
@@ -101,6 +103,10 @@ class Copy:
         self.number = None
         self.is_missing = False
         self.is_level = self.lag == 0
+        if not self._begun and self.file.offset == self._begin_offset:
+            if not self.is_level:  # there should be more, and nothing came: not in a loop
+                self._rest = self.moved + _FIRST_PAUSE
+            return False
         return not self.is_level
 
     def more(self, message: More) -> bool:
@@ -121,7 +127,12 @@ class Copy:
             self.number = None
             self.is_missing = True
             self.moved = time.monotonic()
-            self._until = self.moved + 1.0
+            self._rest = self.moved + _FIRST_PAUSE
+
+    def look_again(self) -> None:
+        """Somebody asks for it: perhaps the host has it by now."""
+        if self.is_missing:
+            self._rest = 0.0
 
     def is_at_end(self) -> bool:
         """Whether all of a complete session is here, and that was not said yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,15 +210,24 @@ class Registry:
         """All sessions, as viewers have them."""
         return [name for name, _ in self.listed()]
 
-    def listed(self) -> list[tuple[str, Announced]]:
-        """All sessions that were announced, each with its name as viewers have it."""
-        taken: set[str] = set()
-        found = []
+    def listed(self, first: Callable[[str], str | None] = lambda name: None) -> list[tuple[str, Announced]]:
+        """All sessions that were announced, each with its name as viewers have it.
+
+        `first(name)` is asked for a name that several hosts have: the host that keeps it, None for the first one.
+        """
+        plain: dict[str, Announced] = {}
+        further: list[Announced] = []
         for host in self._order():
             for name, announced in self._sessions[host].items():
-                found.append((f"{name}@{host}" if name in taken else name, announced))
-                taken.add(name)
-        return found
+                if plain.setdefault(name, announced) is not announced:
+                    further.append(announced)
+        found = []
+        for announced in further:
+            before = plain[announced.name]
+            if before.host != announced.host and first(announced.name) == announced.host:
+                plain[announced.name], announced = announced, before
+            found.append((f"{announced.name}@{announced.host}", announced))
+        return [*plain.items(), *found]
 
     def refresh(self, age: float = 0.0) -> bool:
         """Ask Redis, unless that was done in the last `age` seconds. Returns whether what is known is of now."""

@@ -50,7 +50,7 @@ _WHOLE_WAIT = 120.0  # seconds that who asks waits at most, however a copy gets 
 _COMPLETION = 3.0  # seconds that a host has to complete a session
 _BACKLOG = 128  # messages that wait to be written: at 256 KiB each, 32 MiB; more of them wait in Redis
 _ROOM = 5.0  # seconds between two looks at how large the spool is
-_CLOSE = 5.0  # seconds that the thread has to end
+_CLOSE = 1.0  # seconds that the thread has to end
 
 
 GAUGES = {
@@ -180,7 +180,10 @@ class Replica:
             return True
         source = self._find(name)
         if source is None:
-            return not self._bus.is_connected or bool(self.registry.hosts_away()) or not self.registry.live_hosts()
+            if self._bus.is_connected and self.registry.live_hosts() and not self.registry.hosts_away():
+                self._recent.pop(name, None)
+                return False
+            return True
         if self.registry.is_live(source[0]):
             self._await(name, source, level)
         copy = self._copies.get(name)
@@ -225,13 +228,15 @@ class Replica:
         """
         self.start()
         relay_away = not (self._bus.settle(_CONNECT) and self.registry.refresh(_BEATS))
-        entries = [entry(name, found, now, self.registry, relay_away) for name, found in self.registry.listed()]
+        entries = [
+            entry(name, found, now, self.registry, relay_away) for name, found in self.registry.listed(self._first)
+        ]
         listed = {one["name"] for one in entries}
         for session in self._spool.copies():
             if session.name not in listed:
                 host, _, _ = self._spool.source(session.name).partition("\n")
-                found = Announced(session.name, host, session.size, session.changed, None)
-                entries.append(entry(session.name, found, now, self.registry, relay_away))
+                kept = Announced(session.name, host, session.size, session.changed, None)
+                entries.append(entry(session.name, kept, now, self.registry, relay_away))
         return sorted(entries, key=lambda one: one["changed"], reverse=True)
 
     # Who waits.
@@ -243,18 +248,37 @@ class Replica:
             if not self.registry.is_live(pinned[0]):
                 self.registry.refresh(age=_BEATS)  # perhaps it was not looked at yet
             return pinned
-        source = self._resolved.get(name) or self.registry.resolve(name)
+        source = self._resolve(name)
         if source is None:
             self.registry.refresh(age=_BEATS)
-            source = self.registry.resolve(name)
+            source = self._resolve(name)
         if source is None:
             source = self._probe(name)
         return source
 
     def _pinned(self, name: str) -> tuple[str, str] | None:
-        """Where the copy that is here comes from: it stays that log's."""
+        """Where the copy that is here comes from: it stays that log's, unless its host is away and another has one."""
         host, _, source_name = self._spool.source(name).partition("\n")
-        return (host, source_name) if source_name and self._spool.size(name) is not None else None
+        if not source_name or self._spool.size(name) is None:
+            return None
+        if not self.registry.is_live(host):
+            other = self.registry.resolve(name)
+            if other is not None and other[0] != host and self.registry.is_live(other[0]):
+                return None
+        return host, source_name
+
+    def _resolve(self, name: str) -> tuple[str, str] | None:
+        """Where a session is by what is known: what a host has said itself is newer than what it has announced."""
+        said = self._resolved.get(name)
+        if said is not None and not self.registry.is_live(said[0]):
+            self._resolved.pop(name, None)
+            said = None
+        return said or self.registry.resolve(name)
+
+    def _first(self, name: str) -> str | None:
+        """Which host keeps the plain name that several have, where that is not the first one."""
+        pinned = self._pinned(name)
+        return pinned[0] if pinned is not None else None
 
     def _probe(self, name: str) -> tuple[str, str] | None:
         asked = dict.fromkeys(self.registry.live_hosts(), name)
@@ -290,7 +314,7 @@ class Replica:
                 self._await_other(name, level)
                 return
             if copy is not None:
-                if copy.is_missing or copy.is_level or (copy.file.exists and not level):
+                if (copy.is_missing and copy.moved >= begun) or copy.is_level or (copy.file.exists and not level):
                     return
                 if time.monotonic() - max(copy.moved, begun) > PATIENCE or not self._bus.is_connected:
                     return
@@ -398,6 +422,7 @@ class Replica:
                     copy.missing(said.number)
                     wanted = False
                     self._notify()
+                    self._look_elsewhere(copy)
                 case _:
                     return
         except OSError as error:
@@ -410,6 +435,12 @@ class Replica:
         if wanted:
             self._pull(copy)
 
+    def _look_elsewhere(self, copy: Copy) -> None:
+        """A host has no such log any more: perhaps another one has."""
+        self._resolved.pop(copy.name, None)
+        if not copy.file.exists and self.registry.resolve(copy.name) not in (None, (copy.host, copy.source_name)):
+            self._end(copy)
+
     def _pull(self, copy: Copy) -> None:
         number = next(self._numbers)
         copy.begin_pull(number)
@@ -420,11 +451,21 @@ class Replica:
     def _want(self, name: str, source: tuple[str, str]) -> None:
         """Somebody waits for a session."""
         copy = self._copies.get(name)
+        if copy is not None and self._is_left(copy):
+            self._end(copy)
+            copy = None
+        if copy is not None:
+            copy.look_again()
         if copy is None:
             self._begin(name, source)
         elif copy.is_listening and copy.number is None and not copy.is_level and not copy.is_pausing:
             self._pull(copy)
         self._notify()
+
+    def _is_left(self, copy: Copy) -> bool:
+        """Whether a name goes on at another host, since its own is away, and nobody is looking at it."""
+        away = not self.registry.is_live(copy.host)
+        return away and self._pinned(copy.name) is None and copy.name not in set(self._followed())
 
     def _begin(self, name: str, source: tuple[str, str]) -> None:
         """Copy a session from now on, unless another process does."""
@@ -435,6 +476,7 @@ class Replica:
                 return
             self._guests.pop(name, None)
             try:
+                self._keep_earlier(name, source)
                 lock.note_source("\n".join(source))
                 file = self._spool.open(name, self._spool_size)
             except BaseException:
@@ -446,6 +488,12 @@ class Replica:
         copy = self._copies[name] = Copy(name, *source, file, lock)
         self._by_source[source][name] = copy
         self._bus.follow(self._names.log(*source))
+
+    def _keep_earlier(self, name: str, source: tuple[str, str]) -> None:
+        """A copy of another host's log is kept, by that host's name, where another one's takes its place."""
+        host, _, source_name = self._spool.source(name).partition("\n")
+        if source_name and host != source[0] and self._spool.size(name) is not None:
+            self._spool.rename(name, f"{source_name}@{host}", f"{host}\n{source_name}")
 
     def _listen(self, channel: str) -> None:
         """What is pushed on a channel is heard from now on."""
@@ -485,7 +533,7 @@ class Replica:
             self.registry.refresh()
         wanted = self._wanted()
         for copy in list(self._copies.values()):
-            if copy.name not in wanted:
+            if copy.name not in wanted or self._is_left(copy):
                 self._end(copy)
         for name in [one for one in self._guests if one not in wanted]:
             del self._guests[name]
@@ -532,7 +580,7 @@ class Replica:
 
     def _begin_known(self, name: str) -> bool:
         """Begin with a session that is wanted; False where nobody knows which host has it."""
-        source = self._pinned(name) or self._resolved.get(name) or self.registry.resolve(name)
+        source = self._pinned(name) or self._resolve(name)
         if source is not None:
             self._begin(name, source)
         return source is not None

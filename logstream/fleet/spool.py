@@ -102,6 +102,19 @@ class Spool:
         """The copies that there are, the one that was written to last first."""
         return list_sessions(self.directory, self.suffix)
 
+    def rename(self, session_name: str, new_name: str, source: str) -> None:
+        """Keep a copy by another name, for the holder of its lock; where that cannot be, it stays. Raises OSError."""
+        if len((new_name + self.suffix).encode()) > MAX_NAME_BYTES or self.size(new_name) is not None:
+            return
+        lock = self.lock(new_name)
+        if lock is None:
+            return
+        try:
+            lock.note_source(source)
+            os.rename(self.path(session_name), self.path(new_name))
+        finally:
+            lock.release()
+
     def evict(self, session_name: str) -> bool:
         """Take a copy away, unless somebody has its lock, or had it lately. Raises OSError."""
         path = self._beside(session_name, ".lock")
@@ -134,8 +147,10 @@ class CopyLock:
 
     def note_source(self, source: str) -> None:
         """Write down where the copy comes from. Raises OSError."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, source.encode(), 0)
+        content = source.encode()
+        if os.pread(self._fd, len(content) + 1, 0) != content:  # or others could read half of it for nothing
+            os.pwrite(self._fd, content, 0)
+            os.ftruncate(self._fd, len(content))
 
     def release(self) -> None:
         """Give it up. Idempotent."""
@@ -151,7 +166,7 @@ class SpoolFile:
 
     def __init__(self, path: str, new_path: str, most: int) -> None:
         """Go on from what is there; a copy may not get longer than `most` bytes. Raises OSError."""
-        self._path = path
+        self.path = path
         self._new_path = new_path
         self._most = most
         self._fd = -1
@@ -192,7 +207,7 @@ class SpoolFile:
             try:
                 self._check_length(len(data))
                 self._write(fd, data)
-                os.rename(self._new_path, self._path)
+                os.rename(self._new_path, self.path)
             except BaseException:
                 os.close(fd)
                 with contextlib.suppress(OSError):
@@ -206,7 +221,7 @@ class SpoolFile:
 
     def is_intact(self) -> bool:
         """Whether the path still leads to this copy, and nobody else has changed its size."""
-        found = stat_log(self._path)
+        found = stat_log(self.path)
         if self._fd < 0 or found is None:
             return self._fd < 0 and found is None
         state = os.fstat(self._fd)
@@ -226,13 +241,13 @@ class SpoolFile:
     def _open(self) -> None:
         self.offset, self._check = 0, b""
         try:
-            LogFile.open(self._path).close()
-            fd = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            LogFile.open(self.path).close()
+            fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
-            raise NotALogError(errno.EINVAL, "not a regular file", self._path)
+            raise NotALogError(errno.EINVAL, "not a regular file", self.path)
         self._fd = fd
         self._look()
 
@@ -243,7 +258,7 @@ class SpoolFile:
 
     def _check_length(self, more: int) -> None:
         if self.offset + more > self._most:
-            raise OSError(errno.EFBIG, "the log is larger than the spool may be", self._path)
+            raise OSError(errno.EFBIG, "the log is larger than the spool may be", self.path)
 
     def _write(self, fd: int, data: bytes) -> None:
         rest = memoryview(data)

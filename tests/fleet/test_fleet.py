@@ -351,7 +351,10 @@ def test_workers_share_a_spool_and_one_takes_over(fleet: Fleet) -> None:
             left.append(viewer)
         except (ClosedError, ConnectionResetError):
             pass  # it was the killed worker's
+    dashboard.complete("build")
     for viewer in left:
+        viewer.read_until(lambda: bool(viewer.messages[-1]["isComplete"]))
+        assert viewer.texts["build"] == "one\ntwo\nthree\n"
         assert resets(viewer, "build") == 1
 
 

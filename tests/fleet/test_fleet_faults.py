@@ -147,6 +147,24 @@ def test_host_that_is_lost(fleet: Fleet) -> None:
         again.stop()
 
 
+def test_name_that_goes_on_at_another_host(fleet: Fleet) -> None:
+    """When a host is gone and another one has a session of its name, that is shown; the earlier log is kept."""
+    one, dashboard = fleet.ship("host1"), fleet.dashboard()
+    one.log("build").write_text("of one\n")
+    assert dashboard.request("/sessions/build/raw")[1] == "of one\n"
+    two = fleet.ship("host2")
+    two.log("build").write_text("of two\n")
+    wait_until(lambda: set(listed(dashboard)) == {"build", "build@host2"})
+    one.stop()
+    wait_until(lambda: listed(dashboard)["build"]["host"] == "host2")
+    wait_until(lambda: dashboard.request("/sessions/build/raw")[1] == "of two\n", timeout=60)
+    assert dashboard.request("/sessions/build@host1/raw")[1] == "of one\n"
+    one.start()
+    fleet.await_host("host1")
+    wait_until(lambda: listed(dashboard)["build@host1"]["away"] is None)
+    assert listed(dashboard)["build"]["host"] == "host2"
+
+
 def test_relay_that_is_away_is_said(fleet: Fleet) -> None:
     """The list tells a relay that is away from a host that is."""
     ship, dashboard = fleet.ship(), fleet.dashboard()
