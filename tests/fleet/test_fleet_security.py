@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from logstream.fleet.words import START, Data, Done, More, Names, Read, Reply
+from logstream.engine.reading import cursor_text
+from logstream.fleet.words import START, Data, Done, More, Names, Read, Reply, Roll, parse
 
 from ..serving import wait_until
 from .conftest import Fleet
@@ -123,9 +124,22 @@ def test_another_host_s_channel_changes_no_copy(fleet: Fleet) -> None:
     viewer = fleet.viewer(dashboard)
     viewer.subscribe("build")
     viewer.read_text("build", "one\n")
-    with fleet.redis.client() as client:
-        for message in (More("build", 9), Done("build", START)):
-            client.publish(Names().log("host2", "build"), message.pack())
+    names = Names()
+    with fleet.redis.client() as client, client.pubsub() as asked:
+        asked.subscribe(names.ask("host1"))
+        dashboards: list[str] = []
+
+        def heard() -> bool:
+            found = asked.get_message(timeout=0.1)
+            if found is not None and found["type"] == "message":
+                said = parse(found["data"])
+                dashboards.extend([said.dashboard] if isinstance(said, (Read, Roll)) else [])
+            return bool(dashboards)
+
+        wait_until(heard)
+        place = cursor_text(4, b"one\n")
+        for message in (Data("build", place, 8, b"bad\n"), More("build", 9), Done("build", place)):
+            client.publish(names.to(dashboards[0], "host2"), message.pack())
     assert viewer.drain(0.5) == []
 
 
