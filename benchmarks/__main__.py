@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterator
 
 from . import scenarios
+from .fleet import fleet
+from .fleet import missing as missing_for_fleet
 from .report import Row, table
 from .search import search
 from .servers import NodePeer, Websocketd
@@ -23,6 +25,7 @@ _SCENARIOS: dict[str, Callable[[int], Iterator[Row]]] = {
     "completion": scenarios.completion,
     "listing": scenarios.listing,
     "search": search,
+    "fleet": fleet,
 }
 
 
@@ -38,8 +41,12 @@ def main() -> None:
     if unknown := set(arguments.scenarios) - {*_SCENARIOS, "soak"}:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     left_out = {kind.name: missing for kind in (Websocketd, NodePeer) if (missing := kind.missing())}
+    if missing := missing_for_fleet():
+        left_out["fleet"] = missing
     results: dict[str, list[Row]] = {}
     for name in arguments.scenarios or _SCENARIOS:
+        if name in left_out:
+            continue
         scenario = soak if name == "soak" else _SCENARIOS[name]
         results[name] = []
         if not arguments.json:

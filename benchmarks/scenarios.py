@@ -29,10 +29,10 @@ def latency(rounds: int) -> Iterator[Row]:
     for count in (1, 200, 500):
 
         def measure(server: Server, count: int = count) -> Row:
-            with _following(server, ["log"] * count) as clients:
+            with following(server, ["log"] * count) as clients:
                 delays = clients[0].delays
-                with _writing(server, ["log"], rate=50, lines=150):
-                    lost = _read_lines(clients, 150 * count)
+                with writing(server, ["log"], rate=50, lines=150):
+                    lost = read_lines(clients, 150 * count)
             return {"clients": count} | quantiles(delays) | {"lines lost": lost}
 
         found = yield from _compare([Logstream, Websocketd, NodePeer], measure, rounds)
@@ -50,7 +50,7 @@ def bulk(rounds: int) -> Iterator[Row]:
     for count in (1, 10):
 
         def measure(server: Server, count: int = count) -> Row:
-            return {"clients": count} | _load(server, count)
+            return {"clients": count} | load(server, count)
 
         found = yield from _compare([Logstream, NodePeer], measure, rounds)
         yield from _ratios(found, ["MB/s each", "first byte ms", "CPU s", "memory up MB"], {"clients": count})
@@ -66,10 +66,10 @@ def sessions(rounds: int) -> Iterator[Row]:
 
     def measure(server: Server, watched: int) -> Row:
         names = [f"session-{number}" for number in range(watched)]
-        with _following(server, names, connections=min(watched, 4)) as clients:
+        with following(server, names, connections=min(watched, 4)) as clients:
             delays = clients[0].delays
             cpu = server.cpu()
-            with _writing(server, names, rate=600, lines=3000):
+            with writing(server, names, rate=600, lines=3000):
                 read_until(clients, lambda: len(delays) >= 3000)
             cpu = server.cpu() - cpu
             return {"sessions": f"{watched}", "server CPU s": cpu, "threads": server.threads()} | quantiles(delays)
@@ -98,10 +98,10 @@ def _beside(server: Server, unwatched: int) -> Row:
     names = [f"session-{number}" for number in range(unwatched)]
     for name in names:
         server.log(name).touch()
-    with _following(server, ["log"]):
+    with following(server, ["log"]):
         cpu = server.cpu()
         if names:
-            with _writing(server, names, rate=600, lines=3000) as writer:
+            with writing(server, names, rate=600, lines=3000) as writer:
                 writer.wait()
         else:
             time.sleep(5.0)
@@ -116,8 +116,8 @@ def stalled(rounds: int) -> Iterator[Row]:
     for _ in range(rounds):
         with (
             Logstream() as server,
-            _following(server, ["small"] * 4) as others,
-            _following(server, ["large"] * 8) as idle,
+            following(server, ["small"] * 4) as others,
+            following(server, ["large"] * 8) as idle,
         ):
             delays = others[0].delays
             for rows in (calm, busy):
@@ -126,8 +126,8 @@ def stalled(rounds: int) -> Iterator[Row]:
                 memory = server.memory()
                 with contextlib.ExitStack() as stack:
                     if rows is busy:
-                        stack.enter_context(_writing(server, ["large"], rate=100, lines=300, size=size // 300))
-                    stack.enter_context(_writing(server, ["small"], rate=100, lines=300))
+                        stack.enter_context(writing(server, ["large"], rate=100, lines=300, size=size // 300))
+                    stack.enter_context(writing(server, ["small"], rate=100, lines=300))
                     read_until(others, lambda: len(delays) >= 4 * 300)
                 memory = server.peak_memory() - memory
                 rows.append(
@@ -147,7 +147,7 @@ def idle(rounds: int) -> Iterator[Row]:
 
     def measure(server: Server) -> Row:
         memory = server.memory()
-        with _following(server, ["log"] * count):
+        with following(server, ["log"] * count):
             cpu = server.cpu()
             time.sleep(5.0)
             cpu = server.cpu() - cpu
@@ -168,7 +168,7 @@ def deflate(rounds: int) -> Iterator[Row]:
             with Logstream() as server:
                 lines[offered].append(label | _fan_out(server, offered=offered))
             with Logstream() as server:
-                loads[offered].append(label | _load(server, 1, offered=offered))
+                loads[offered].append(label | load(server, 1, offered=offered))
     found = {offered: medians(rows) for offered, rows in lines.items()}
     loaded = {offered: medians(rows) for offered, rows in loads.items()}
     yield from found.values()
@@ -237,19 +237,19 @@ def listing(rounds: int) -> Iterator[Row]:
 
 def _fan_out(server: Server, offered: bool = False) -> Row:
     """Deliver 250 lines to 200 clients."""
-    with _following(server, ["log"] * 200, offered=offered) as clients:
+    with following(server, ["log"] * 200, offered=offered) as clients:
         delays = clients[0].delays
         cpu = server.cpu()
-        with _writing(server, ["log"], rate=50, lines=250):
-            _read_lines(clients, 250 * 200)
+        with writing(server, ["log"], rate=50, lines=250):
+            read_lines(clients, 250 * 200)
         cpu = server.cpu() - cpu
     return {"CPU µs a line": cpu / len(delays) * 1e6} | quantiles(delays)
 
 
-def _load(server: Server, count: int, offered: bool = False) -> Row:
+def load(server: Server, count: int, offered: bool = False) -> Row:
     """Load a 100 MB log with so many clients at once, up to a last line that is written when all are there."""
     size = 100 * _MB
-    _fill(server.log("large"), size)
+    fill(server.log("large"), size)
     with server.log("large").open("ab") as file:
         file.write(b"@%020d@\n" % 0)  # the last line: any number is a stamp
     with contextlib.ExitStack() as stack:
@@ -283,7 +283,7 @@ def _load(server: Server, count: int, offered: bool = False) -> Row:
         }
 
 
-def _read_lines(clients: Sequence[Client], count: int) -> int:
+def read_lines(clients: Sequence[Client], count: int) -> int:
     """Read so many lines, of all clients together; how many have not arrived when nothing more does."""
     delays = clients[0].delays
     try:
@@ -323,7 +323,7 @@ def _ratios(found: dict[str, Row], keys: Sequence[str], label: Row | None = None
 
 
 @contextlib.contextmanager
-def _following(
+def following(
     server: Server, names: Sequence[str], connections: int | None = None, offered: bool = False
 ) -> Iterator[list[Client]]:
     """Clients that follow empty logs: one for each name, or so many that share the names among them."""
@@ -340,14 +340,14 @@ def _following(
         time.sleep(1.0)  # until all is calm
         # Warm: some lines that do not count.
         if not server.speaks_protocol or names[0] == "log":
-            with _writing(server, ["log"], rate=20, lines=10):
-                _read_lines(clients, 10 * count)
+            with writing(server, ["log"], rate=20, lines=10):
+                read_lines(clients, 10 * count)
         delays.clear()
         yield clients
 
 
 @contextlib.contextmanager
-def _writing(
+def writing(
     server: Server, names: Iterable[str], *, rate: float, lines: int, size: int = 100
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that writes stamped lines of `size` bytes to these sessions' logs."""
@@ -357,7 +357,7 @@ def _writing(
         yield process
 
 
-def _fill(path: Path, size: int) -> None:
+def fill(path: Path, size: int) -> None:
     block = _LINE.encode() * (_MB // len(_LINE.encode()))
     with path.open("wb") as file:
         while file.tell() < size:

@@ -85,7 +85,7 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU that it has used, with its children."""
-        return sum(_cpu(pid) for pid in _session(self._process.pid))
+        return sum(cpu_seconds(pid) for pid in _session(self._process.pid))
 
     def threads(self) -> int:
         """How many threads the worker has."""
@@ -213,7 +213,7 @@ def _session(leader: int) -> Iterator[int]:
                     yield int(entry.name)
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """A process's CPU seconds, and those of its children that have ended.
 
     By its own clock (clock_getcpuclockid(3)), to the nanosecond: the usual accounts are samples, a hundred a second.

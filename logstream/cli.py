@@ -32,6 +32,7 @@ from .client import (
     server_address,
 )
 from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
+from .fleet.commands import ship
 from .grep import LineFilter, parse_pattern, search_options, search_sessions
 from .terminal import TerminalFilter
 from .version import __version__
@@ -80,10 +81,11 @@ def cli() -> None:
 @click.option("-d", "--directory", help="Where the logs are (also LOGSTREAM_DIRECTORY).")
 @click.option("-b", "--bind", metavar="HOST:PORT", help="Address to serve at (also LOGSTREAM_BIND).")
 @click.option("--token", help="What each client has to show (better: LOGSTREAM_TOKEN, which no process list shows).")
-def serve(directory: str | None, bind: str | None, token: str | None) -> None:
+@click.option("--redis", help="Serve sessions of other hosts; DIRECTORY has copies (also LOGSTREAM_REDIS).")
+def serve(directory: str | None, bind: str | None, token: str | None, redis: str | None) -> None:
     """Serve the logs of a directory, under gunicorn."""
-    settings = {"LOGSTREAM_DIRECTORY": directory, "LOGSTREAM_BIND": bind, "LOGSTREAM_TOKEN": token}
-    os.environ.update({key: value for key, value in settings.items() if value is not None})
+    settings = {"DIRECTORY": directory, "BIND": bind, "TOKEN": token, "REDIS": redis}
+    os.environ.update({f"LOGSTREAM_{key}": value for key, value in settings.items() if value is not None})
     try:
         address = bind_address()
     except ConfigurationError as error:
@@ -93,6 +95,9 @@ def serve(directory: str | None, bind: str | None, token: str | None) -> None:
         _fail(f"{address} {problem}: choose another one with -b HOST:PORT.")
     arguments = ["-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "logstream:create_app()"]
     os.execv(sys.executable, [sys.executable, *arguments])
+
+
+cli.add_command(ship)
 
 
 @cli.command()

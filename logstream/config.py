@@ -20,7 +20,8 @@ _SWITCHES = ("on", "true", "yes", "1", "false", "no", "0")  # for whoever takes 
 # What Kubernetes sets in each container beside a service that is called logstream.
 _SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_OTHERS = ("bind", "proxies", "url")  # of the stand-alone server, and the address that the command line asks
+# Of the stand-alone server, of a session host, and the address that the command line asks.
+_OTHERS = ("bind", "host", "proxies", "url")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int | None]  # scheme, host, port
@@ -50,6 +51,10 @@ class Settings:
     stall_timeout: float = 30.0  # seconds in which a client may take nothing while there is something for it
     tmux: str = "auto"  # or "off", or a tmux server's socket, by name or path
     log_level: str | None = None
+    redis: str | None = None  # the address by which hosts and dashboards meet; the directory is a spool then
+    prefix: str = "logstream"  # of the names in Redis
+    copy: str = "followed"  # or "all"
+    spool_size: int = 10 * 1024**3  # bytes
 
     @classmethod
     def load(cls, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -208,6 +213,25 @@ def _log_level(key: str, value: Any) -> str:
     return str(level)
 
 
+def _redis(key: str, value: Any) -> str:
+    """What is wrong is told without the value: it may have a password."""
+    if not isinstance(value, str) or urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise ConfigurationError(f"{key} must be an address that begins with redis://, rediss:// or unix://")
+    return value
+
+
+def _prefix(key: str, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", value):
+        raise ConfigurationError(f"{key} must be up to 64 letters, digits, '.', '_', ':' and '-', not {value!r}")
+    return value
+
+
+def _copy(key: str, value: Any) -> str:
+    if value not in ("followed", "all"):
+        raise ConfigurationError(f"{key} must be 'followed' or 'all', not {value!r}")
+    return str(value)
+
+
 def _address(value: str) -> str:
     if value.startswith("unix:"):
         return value
@@ -237,4 +261,8 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "stall_timeout": _number(float, 0.1, "seconds"),
     "tmux": _tmux,
     "log_level": _log_level,
+    "redis": _redis,
+    "prefix": _prefix,
+    "copy": _copy,
+    "spool_size": _number(int, 1024 * 1024, "bytes"),
 }

@@ -85,6 +85,21 @@ class Reader:
         self.check = data[max(0, before + consumed - CHECK) :]
         return text
 
+    def read_bytes(self, size: int, limit: int) -> bytes:
+        """The bytes between the place and `size`, at most `limit` of them, wherever that cuts; and move past them.
+
+        Raises RewrittenError, or OSError.
+        """
+        if size < self.offset:
+            raise RewrittenError
+        before = min(CHECK, self.offset)
+        data = self.file.read(self.offset - before, before + min(size - self.offset, limit))
+        if not data.startswith(self.check):
+            raise RewrittenError
+        self.offset += len(data) - before
+        self.check = data[max(0, len(data) - CHECK) :]
+        return data[before:]
+
     @property
     def cursor(self) -> str:
         """The place as text."""
@@ -96,8 +111,11 @@ def cursor_text(offset: int, check: bytes) -> str:
     return f"{offset}.{zlib.crc32(check[: min(CHECK, offset)]):08x}"
 
 
-def resume(file: LogFile, cursor: str) -> Reader | None:
-    """A reader at the place that `cursor` names, or None where it does not fit the file. Raises OSError."""
+def place_of(file: LogFile, cursor: str) -> Reader | None:
+    """A reader at the place that `cursor` names, perhaps within a character, or None where it does not fit the file.
+
+    Raises OSError.
+    """
     digits = cursor.partition(".")[0]
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
         return None
@@ -105,9 +123,13 @@ def resume(file: LogFile, cursor: str) -> Reader | None:
     if offset > file.size():
         return None
     reader = Reader.at(file, offset)
-    if reader.cursor != cursor or cut_character(reader.check):
-        return None
-    return reader
+    return reader if reader.cursor == cursor else None
+
+
+def resume(file: LogFile, cursor: str) -> Reader | None:
+    """The same for a place from which text can be read: one between two characters. Raises OSError."""
+    reader = place_of(file, cursor)
+    return reader if reader is not None and not cut_character(reader.check) else None
 
 
 def tail_offset(file: LogFile, lines: int, rest: Callable[[], object] = lambda: None) -> int:

@@ -25,10 +25,12 @@ class Commands:
         *,
         allows: Callable[[str], bool],
         on_subscribe: Callable[[], object],
+        bring: Callable[[str, bool], bool] = lambda session_name, level: False,
     ) -> None:
         """`allows(session_name)` tells whether the client may see a session; `refusals` is for the operator.
 
-        `on_subscribe()` is called after each subscribe.
+        `on_subscribe()` is called after each subscribe. `bring(session_name, level)` is called before, to have the log
+        here, or where `level` all of it; it returns whether the log must be waited for, though nobody asked for that.
         """
         self._connection = connection
         self._manager = manager
@@ -36,6 +38,7 @@ class Commands:
         self._refusals = refusals
         self._allows = allows
         self._on_subscribe = on_subscribe
+        self._bring = bring
         self._subscribes = TokenBucket(settings.max_subscribes, 60.0)
 
     def carry_out(self, payload: str | bytes) -> None:
@@ -56,8 +59,10 @@ class Commands:
             self._connection.send(error_message(str(error), error.session_name))
             return
         if isinstance(command, Subscribe):
+            level = command.tail is not None or isinstance(command.cursor, str)
+            wait = self._bring(command.session_name, level) or command.wait
             self._manager.subscribe(
-                command.session_name, self._connection, tail=command.tail, cursor=command.cursor, wait=command.wait
+                command.session_name, self._connection, tail=command.tail, cursor=command.cursor, wait=wait
             )
             self._on_subscribe()
         elif isinstance(command, Unsubscribe):

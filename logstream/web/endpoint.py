@@ -16,6 +16,8 @@ from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, Settings
 from ..engine.manager import LogStreamManager, Offer, Send
+from ..fleet.dashboard import create_dashboard
+from ..fleet.replica import GAUGES
 from ..tmux import Running, TmuxWatcher
 from .access import Access, Refusal
 from .announcer import Announcer
@@ -46,7 +48,7 @@ class Endpoint:
         self._announcer = announcer
         self.gate = Gate(access)
         self._set_limit(settings.max_connections or MAX_CONNECTIONS)
-        self.metrics = _create_metrics(self._gauges, self._sent)
+        self.metrics = _create_metrics(self._gauges, self._sent, GAUGES if settings.redis is not None else {})
         self.manager = LogStreamManager(
             cast(Send, Connection.send),
             cast(Offer, Connection.offer),
@@ -67,12 +69,13 @@ class Endpoint:
         self._closing = False
         self.manager.on_close(self._close)
         self.manager.on_completed(announcer.completed)
+        self.fleet = create_dashboard(settings, self.manager)
         self._tmux = self._watch_tmux()
         self._directory.run()
 
     def _watch_tmux(self) -> TmuxWatcher | None:
         name = self._settings.tmux
-        if name == "off":
+        if name == "off" or self.fleet is not None:  # of a session elsewhere, its host watches tmux
             return None
         watcher = TmuxWatcher(
             None if name == "auto" else name,
@@ -88,9 +91,13 @@ class Endpoint:
         return watcher
 
     def begin(self) -> None:
-        """In a process that is about to serve: look at tmux from now on, where the app has receivers of signals."""
+        """In a process that is about to serve: look at tmux from now on, where the app has receivers of signals,
+        and hear of other hosts' sessions.
+        """
         if self._tmux is not None and self._announcer.has_receivers():
             self._tmux.wake()
+        if self.fleet is not None:
+            self.fleet.begin()
 
     def running(self) -> Mapping[str, Running]:
         """The sessions that tmux has; it is asked for that, unless it was within the last second."""
@@ -98,6 +105,9 @@ class Endpoint:
             return {}
         self._tmux.refresh()
         return self._tmux.running()
+
+    def _bring(self, session_name: str, level: bool) -> bool:
+        return self.fleet is not None and self.fleet.bring(session_name, level=level)
 
     def _on_subscribe(self) -> None:
         """Somebody follows a log: its directory may be there by now, and its tmux session may end."""
@@ -132,7 +142,7 @@ class Endpoint:
         self._places = threading.Semaphore(connections)
 
     def counts(self) -> dict[str, int]:
-        """How many connections are open, and what the manager counts.
+        """How many connections are open, what the manager counts, and of other hosts' sessions, what is copied.
 
         Where several workers share their figures, those of all; then also how many workers there are, and how many
         connections all of them and each one takes.
@@ -143,7 +153,8 @@ class Endpoint:
         return {**totals, "max_connections_per_worker": self._max_connections}
 
     def _counts(self) -> dict[str, int]:
-        return {"connections": len(self._connections), **self.manager.counts()}
+        fleet = self.fleet.counts() if self.fleet is not None else {}
+        return {"connections": len(self._connections), **self.manager.counts(), **fleet}
 
     def _gauges(self) -> dict[str, int]:
         return {"workers": 1, "max_connections": self._max_connections, **self._counts()}
@@ -195,6 +206,7 @@ class Endpoint:
             self.gate.refusals,
             allows=allows,
             on_subscribe=self._on_subscribe,
+            bring=self._bring,
         )
         with self._changed:
             self._connections.add(connection)
@@ -249,7 +261,9 @@ _FULL = Refusal(
 )
 
 
-def _create_metrics(gauges: Callable[[], dict[str, int]], sent: Callable[[], tuple[int, int]]) -> Metrics:
+def _create_metrics(
+    gauges: Callable[[], dict[str, int]], sent: Callable[[], tuple[int, int]], more: Mapping[str, str]
+) -> Metrics:
     from .metrics import Metrics  # when an app is made: by then it is settled whether workers share their metrics
 
-    return Metrics.create(gauges, sent)
+    return Metrics.create(gauges, sent, more)

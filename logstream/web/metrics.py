@@ -42,12 +42,17 @@ class Metrics(Meter):
     """The metrics of an endpoint, which by themselves count nothing. Any thread may call."""
 
     @staticmethod
-    def create(counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> Metrics:
+    def create(
+        counts: Callable[[], Mapping[str, int]],
+        sent: Callable[[], tuple[int, int]],
+        more: Mapping[str, str] | None = None,
+    ) -> Metrics:
         """Metrics of an endpoint: `counts()` are its gauges, `sent()` the messages and bytes sent so far.
 
-        The gauges are some of workers, max_connections, connections, subscriptions, watched_sessions, clients_behind.
+        The gauges are some of workers, max_connections, connections, subscriptions, watched_sessions, clients_behind,
+        and of those in `more`, which says what they mean.
         """
-        return Metrics() if prometheus_client is None else _PrometheusMetrics(counts, sent)
+        return Metrics() if prometheus_client is None else _PrometheusMetrics(counts, sent, more or {})
 
     def connected(self) -> None:
         """A connection was opened."""
@@ -73,13 +78,18 @@ class _PrometheusMetrics(Metrics):
     Where several processes answer for each other, that may be another one: they are set twice a second too.
     """
 
-    def __init__(self, counts: Callable[[], Mapping[str, int]], sent: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        counts: Callable[[], Mapping[str, int]],
+        sent: Callable[[], tuple[int, int]],
+        more: Mapping[str, str],
+    ) -> None:
         self._counts = counts
         self._sent = sent
         self._registry = registry = prometheus_client.CollectorRegistry()
         self._gauges = {
             name: prometheus_client.Gauge(f"logstream_{name}", help, registry=registry, multiprocess_mode="livesum")
-            for name, help in _GAUGES.items()
+            for name, help in {**_GAUGES, **more}.items()
         }
         self._messages = prometheus_client.Counter(
             "logstream_messages_sent", "Messages sent to clients", registry=registry

@@ -81,6 +81,8 @@ def _sessions() -> Response:
     ]
     running = endpoint.running()
     now = time.time()
+    if endpoint.fleet is not None:
+        return json_response([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
     with endpoint.manager.completions() as completions:
         rows = [_entry(session, completions, running.get(session.name), now) for session in sessions]
     return json_response(rows)
@@ -151,7 +153,10 @@ def _wants_json() -> bool:
 
 
 def _raw(name: str) -> Response:
+    fleet = _endpoint().fleet
     try:
+        if fleet is not None:
+            fleet.bring(name, level=True)
         file = _endpoint().manager.open_log(name)
     except ProtocolError as error:
         return Response(f"{error}\n", status=404, mimetype="text/plain")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logstream.engine.logfile import LogFile
-from logstream.engine.reading import CHECK, Reader, RewrittenError, resume, tail_offset
+from logstream.engine.reading import CHECK, Reader, RewrittenError, place_of, resume, tail_offset
 from logstream.engine.utf8 import cut_character
 
 from ..reference import last_lines
@@ -146,3 +146,19 @@ def test_a_file_that_ends_early_has_its_last_character_flushed(path: Path) -> No
     reader = Reader(LogFile.open(str(path)))
     assert reader.read(100, 50, final=True) == "a\ufffd"
     assert reader.offset == 3
+
+
+def test_bytes_are_read_on_wherever_that_cuts(tmp_path: Path) -> None:
+    """A place within a character is one to read bytes from, and to come back to by its cursor, though not for text."""
+    path = tmp_path / "build.out"
+    path.write_bytes("€uro".encode())
+    reader = Reader(LogFile.open(str(path)))
+    assert reader.read_bytes(6, 2) == "€".encode()[:2]
+    found = place_of(reader.file, reader.cursor)
+    assert found is not None and found.read_bytes(6, 100) == "€uro".encode()[2:]
+    assert resume(reader.file, reader.cursor) is None
+    path.write_bytes(b"another")
+    with pytest.raises(RewrittenError):
+        reader.read_bytes(7, 100)
+    with pytest.raises(RewrittenError):
+        reader.read_bytes(1, 100)

@@ -9,7 +9,7 @@ const SLICE = 10; // milliseconds for which rows are made in one go, so that the
 
 /**
  * @typedef {{ name: string, size: number, changed: number, complete: boolean, state: string, since: number,
- *             exit_status?: number | null }} Session
+ *             exit_status?: number | null, host?: string, away?: "host" | "relay" | null }} Session
  */
 
 const table = element("table", HTMLTableElement);
@@ -176,8 +176,9 @@ function cell(name) {
 function update(row, session) {
   const word = element("span", HTMLSpanElement, row.cells[3]);
   const exit = typeof session.exit_status === "number" ? `, exit code ${session.exit_status}` : "";
-  word.dataset.state = session.state;
-  setText(word, session.state + exit);
+  word.dataset.state = session.away ? "away" : session.state;
+  setText(word, session.away ? `${session.away} away` : session.state + exit);
+  row.title = session.host ? `on ${session.host}` : "";
   setText(row.cells[1], bytes(session.size));
   showTimes(session);
 }

@@ -1,0 +1,26 @@
+"""A dashboard's part of a fleet, as the settings say."""
+
+from __future__ import annotations
+
+from ..config import Settings
+from ..engine.manager import LogStreamManager
+from .replica import Replica
+from .spool import Spool
+from .words import Names
+
+
+def create_dashboard(settings: Settings, manager: LogStreamManager) -> Replica | None:
+    """The copies that a manager's sessions are; None where LOGSTREAM_REDIS is not set. Raises ConfigurationError."""
+    if settings.redis is None:
+        return None
+    replica = Replica(
+        Spool(settings.directory, settings.suffix),
+        settings.redis,
+        Names(settings.prefix),
+        followed=manager.followed_sessions,
+        complete=manager.notify_session_completed,
+        copy_all=settings.copy == "all",
+        spool_size=settings.spool_size,
+    )
+    manager.on_close(replica.close)
+    return replica

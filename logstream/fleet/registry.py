@@ -1,0 +1,321 @@
+"""Which host has what: what hosts announce, and dashboards look up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..engine.completion import Completions
+from ..engine.logfile import Signature
+from ..engine.sessions import Session, list_sessions
+from ..protocol import ProtocolError, check_session_name
+from ..ratelimit import RateLimitedLog
+from .bus import Bus, BusError
+from .words import EXPIRY, Names, is_cursor, is_host
+
+logger = logging.getLogger(__name__)
+
+LIVE = 60.0  # seconds after its last change in which a log counts as live
+_LOOK = 1.0  # seconds between two looks at the directory
+_SHARE = 20  # or so many times what a look takes, where that is longer: thousands of logs are looked at less often
+_WHOLE = 5.0  # seconds after which all is announced again, as if Redis had forgotten it
+_REMEMBERED = 24 * 3600.0  # seconds that a dashboard speaks of a host that is away
+_MOST_SESSIONS = 100_000  # of one host
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A session as its host announces it."""
+
+    name: str
+    host: str
+    size: int  # bytes
+    changed: float  # seconds since the epoch
+    completed: float | None  # seconds since the epoch; None while it is not complete
+    cursor: str | None = None  # the final one of a complete session
+
+    def pack(self) -> bytes:
+        """The session as a hash's value has it."""
+        return orjson.dumps([self.size, self.changed, self.completed, self.cursor])
+
+    @classmethod
+    def parse(cls, host: str, name: bytes, value: bytes) -> Announced | None:
+        """What a hash has; None for what no host of ours has written."""
+        try:
+            session_name = name.decode()
+            check_session_name(session_name)
+            size, changed, completed, cursor = orjson.loads(value)
+        except (ProtocolError, ValueError, TypeError):
+            return None
+        if type(size) is not int or size < 0 or not isinstance(changed, (int, float)):
+            return None
+        if not (completed is None or isinstance(completed, (int, float))) or not (cursor is None or is_cursor(cursor)):
+            return None
+        return cls(session_name, host, size, float(changed), completed, cursor)
+
+
+class Announcer:
+    """Announces the sessions of a directory, on a thread of its own."""
+
+    def __init__(
+        self, bus: Bus, names: Names, host: str, ship: str, directory: str, suffix: str, completions: Completions
+    ) -> None:
+        """`ship` tells this process from any other that announces itself as the same host."""
+        self._bus = bus
+        self._names = names
+        self._host = host
+        self._ship = ship
+        self._directory, self._suffix = directory, suffix
+        self._completions = completions
+        self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="logstream-announcer", daemon=True)
+        self._announced: dict[str, bytes] = {}
+        self._cursors: dict[str, tuple[Signature, str | None]] = {}  # the final ones of logs as they were
+        self._again = 0.0  # when all is announced again
+
+    def start(self) -> None:
+        """Begin. Once only."""
+        self._thread.start()
+
+    def announce_soon(self) -> None:
+        """Announce everything: Redis may know nothing of it."""
+        self._again = 0.0
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the thread, and say that the host is away. Idempotent."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        try:
+            self._bus.do(lambda client: client.delete(self._names.host(self._host), self._names.sessions(self._host)))
+        except BusError:
+            pass  # it expires
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            began = time.monotonic()
+            try:
+                if self._bus.is_connected:
+                    self._announce()
+            except BusError as error:
+                self._again = 0.0
+                if self._bus.is_connected:
+                    self._refusals.warning("Redis refuses what announces this host's sessions: %s", error)
+            except Exception:
+                logger.exception("announcing the sessions failed")
+            self._wake.wait(max(_LOOK, _SHARE * (time.monotonic() - began)))
+
+    def _announce(self) -> None:
+        now = time.monotonic()
+        whole = now >= self._again
+        if whole:
+            self._again = now + _WHOLE
+        sessions = self._sessions()
+        changed = {name: value for name, value in sessions.items() if whole or self._announced.get(name) != value}
+        gone = [name for name in self._announced if name not in sessions]
+        key, beat_key = self._names.sessions(self._host), self._names.host(self._host)
+        beat = orjson.dumps([time.time(), self._ship])
+
+        def fill(pipeline: object) -> None:
+            assert hasattr(pipeline, "hset")
+            if whole:
+                pipeline.delete(key)  # type: ignore[attr-defined]
+            elif gone:
+                pipeline.hdel(key, *gone)  # type: ignore[attr-defined]
+            if changed:
+                pipeline.hset(key, mapping=changed)
+            pipeline.expire(key, EXPIRY)  # type: ignore[attr-defined]
+            pipeline.set(beat_key, beat, ex=EXPIRY, get=True)  # type: ignore[attr-defined]
+
+        before = self._bus.pipeline(fill)[-1]
+        self._announced = sessions
+        self._look_for_rival(before)
+
+    def _sessions(self) -> dict[str, bytes]:
+        sessions = list_sessions(self._directory, self._suffix)[:_MOST_SESSIONS]
+        with self._completions.listed() as completed_since:
+            return {one.name: self._entry(one, completed_since(one.name, one.signature)).pack() for one in sessions}
+
+    def _entry(self, session: Session, completed: float | None) -> Announced:
+        if completed is None:
+            self._cursors.pop(session.name, None)
+            return Announced(session.name, self._host, session.size, session.changed, None)
+        signature, cursor = self._cursors.get(session.name, (None, None))
+        if signature != session.signature:
+            known = self._completions.find(session.name)
+            cursor = known.cursor if known is not None else None
+            self._cursors[session.name] = session.signature, cursor
+        return Announced(session.name, self._host, session.size, session.changed, completed, cursor)
+
+    def _look_for_rival(self, before: bytes | None) -> None:
+        try:
+            at, ship = orjson.loads(before or b"null")
+        except (ValueError, TypeError):
+            return
+        if ship != self._ship and isinstance(at, float) and time.time() - at < 2 * _LOOK:
+            self._rivals.warning(
+                "another machine or directory is shipped as host %s too: give one of them another name with --host",
+                self._host,
+            )
+
+
+class Registry:
+    """What a dashboard knows of the hosts. Any thread."""
+
+    def __init__(self, bus: Bus, names: Names) -> None:
+        self._bus = bus
+        self._names = names
+        # Held while Redis is asked, so that who comes meanwhile shares the answer.
+        self._asking = threading.Lock()
+        self._asked = 0.0
+        self._sessions: dict[str, dict[str, Announced]] = {}  # by host, then by name; replaced as a whole
+        self._heard: dict[str, float] = {}  # when each host was last heard of
+        self._live: frozenset[str] = frozenset()
+        # What was read last of each host's hash, so that only what has changed is read again.
+        self._parsed: dict[str, dict[tuple[bytes, bytes], Announced | None]] = {}
+        self._ships: dict[str, bytes] = {}  # which process ships for each host
+
+    def look(self) -> list[str]:
+        """See who is there, and return those hosts that were not, or were started anew. Raises BusError."""
+        with self._asking:
+            prefix = self._names.host("")
+            keys = self._bus.do(lambda client: list(client.scan_iter(match=_escape(prefix) + "*", count=1000)))
+            found = {key.decode("utf-8", "replace").removeprefix(prefix): key for key in keys}
+            hosts = sorted(host for host in found if is_host(host))
+            beats = self._bus.do(lambda client: client.mget([found[host] for host in hosts])) if hosts else []
+            ships = {host: _ship_of(beat) for host, beat in zip(hosts, beats, strict=True) if beat is not None}
+            anew = [host for host, ship in ships.items() if self._ships.get(host) != ship or host not in self._live]
+            self._ships.update(ships)
+            now = time.monotonic()
+            self._heard.update(dict.fromkeys(ships, now))
+            for host in [one for one, heard in self._heard.items() if now - heard > _REMEMBERED]:
+                del self._heard[host]
+                self._parsed.pop(host, None)
+                self._sessions = {one: entries for one, entries in self._sessions.items() if one != host}
+            self._live = frozenset(ships)
+            return anew
+
+    def names(self) -> list[str]:
+        """All sessions, as viewers have them."""
+        return [name for name, _ in self.listed()]
+
+    def listed(self, first: Callable[[str], str | None] = lambda name: None) -> list[tuple[str, Announced]]:
+        """All sessions that were announced, each with its name as viewers have it.
+
+        `first(name)` is asked for a name that several hosts have: the host that keeps it, None for the first one.
+        """
+        plain: dict[str, Announced] = {}
+        further: list[Announced] = []
+        for host in self._order():
+            for name, announced in self._sessions[host].items():
+                if plain.setdefault(name, announced) is not announced:
+                    further.append(announced)
+        found = []
+        for announced in further:
+            before = plain[announced.name]
+            if before.host != announced.host and first(announced.name) == announced.host:
+                plain[announced.name], announced = announced, before
+            found.append((f"{announced.name}@{announced.host}", announced))
+        return [*plain.items(), *found]
+
+    def refresh(self, age: float = 0.0) -> bool:
+        """Ask Redis, unless that was done in the last `age` seconds. Returns whether what is known is of now."""
+        with self._asking:
+            if self._asked and time.monotonic() - self._asked <= age:
+                return True
+        try:
+            self.look()
+            with self._asking:
+                hosts = self.live_hosts()
+                keys = [self._names.sessions(host) for host in hosts]
+                hashes = self._bus.pipeline(lambda pipeline: [pipeline.hgetall(key) for key in keys])
+                for host, entries in zip(hosts, hashes, strict=True):
+                    known = self._parsed.get(host, {})
+                    parsed = self._parsed[host] = {
+                        (name, value): known.get((name, value)) or Announced.parse(host, name, value)
+                        for name, value in entries.items()
+                    }
+                    found = {one.name: one for one in parsed.values() if one is not None}
+                    self._sessions = {**self._sessions, host: found}
+                self._asked = time.monotonic()
+        except BusError:
+            return False
+        return True
+
+    def live_hosts(self) -> list[str]:
+        """The hosts that were heard of lately, in the order in which they come first to a name."""
+        return sorted(self._live)
+
+    def hosts_away(self) -> list[str]:
+        """The hosts that were there once and are not heard of any more."""
+        return sorted(set(self._heard) - self._live)
+
+    def is_live(self, host: str) -> bool:
+        """Whether a host was heard of lately."""
+        return host in self._live
+
+    def sessions(self) -> dict[str, dict[str, Announced]]:
+        """What each host has announced last, also those that are away; by host, then by name."""
+        return self._sessions
+
+    def resolve(self, name: str) -> tuple[str, str] | None:
+        """The host, and the session's name there, for a name as a viewer has it; None where no host has it.
+
+        The first live host that has it keeps the plain name, `name@host` is the one of that host.
+        """
+        sessions = self._sessions
+        for host in self._order():
+            if name in sessions[host]:
+                return host, name
+        return self.resolve_at(name)
+
+    def resolve_at(self, name: str) -> tuple[str, str] | None:
+        """The same for a name of the form `name@host` only."""
+        plain, at, host = name.rpartition("@")
+        return (host, plain) if at and plain and host in self._heard else None
+
+    def _order(self) -> list[str]:
+        """The hosts, in the order in which they come first to a name."""
+        return sorted(self._sessions, key=lambda one: (one not in self._live, one))
+
+
+def entry(name: str, session: Announced, now: float, registry: Registry, relay_away: bool) -> dict[str, Any]:
+    """A session as the list has it, at `now` seconds since the epoch."""
+    away = relay_away or not registry.is_live(session.host)
+    if session.completed is not None:
+        state, since = "complete", session.completed
+    else:
+        state, since = "live" if now - session.changed < LIVE and not away else "quiet", session.changed
+    return {
+        "name": name,
+        "size": session.size,
+        "changed": session.changed,
+        "complete": session.completed is not None,
+        "state": state,
+        "since": since,
+        "host": session.host,
+        "away": ("relay" if relay_away else "host") if away else None,
+    }
+
+
+def _ship_of(beat: bytes) -> bytes:
+    """What tells one process of a host from the next; the beat itself where it is none of ours."""
+    try:
+        return orjson.dumps(orjson.loads(beat)[1])
+    except (ValueError, LookupError, TypeError):
+        return beat
+
+
+def _escape(text: str) -> str:
+    return "".join(f"\\{one}" if one in "*?[]\\^-" else one for one in text)

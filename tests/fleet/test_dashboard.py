@@ -1,0 +1,98 @@
+"""A dashboard as an app has it, and as its operator sees it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from logstream import ConfigurationError, create_app
+
+from ..serving import ROOT, wait_until
+from .conftest import Fleet
+from .fleetparts import ShipProcess, free_port
+
+
+def test_app_with_the_address_in_its_config_is_a_dashboard(fleet: Fleet, tmp_path: Path) -> None:
+    """An embedding app needs nothing but LOGSTREAM_REDIS, and a directory for the spool."""
+    ship = fleet.ship()
+    ship.log("build").write_text("one\n")
+    app = create_app({"LOGSTREAM_REDIS": fleet.redis.url, "LOGSTREAM_DIRECTORY": str(tmp_path / "spool")})
+    try:
+        client = app.test_client()
+        assert client.get("/sessions/build/raw").data == b"one\n"
+        assert [entry["host"] for entry in client.get("/sessions").json] == ["host1"]
+        assert client.get("/healthz").json["copies"] == 1
+        assert b"logstream_copies 1.0" in client.get("/metrics").data
+    finally:
+        app.extensions["logstream"].manager.close()
+
+
+def test_dashboard_under_the_development_server(fleet: Fleet) -> None:
+    """`flask run` can be a dashboard, too."""
+    ship, dashboard = fleet.ship(), fleet.dashboard(kind="flask")
+    ship.log("build").write_text("one\n")
+    viewer = fleet.viewer(dashboard)
+    viewer.subscribe("build")
+    viewer.read_text("build", "one\n")
+
+
+def test_without_the_package_one_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not installed the extra is told what to install."""
+    monkeypatch.setattr("logstream.fleet.bus.redis", None)
+    with pytest.raises(ConfigurationError, match=re.escape("pip install 'logstream[fleet]'")):
+        create_app({"LOGSTREAM_REDIS": "redis://127.0.0.1:1", "LOGSTREAM_DIRECTORY": str(tmp_path / "spool")})
+
+
+def test_directory_with_logs_is_refused_as_a_spool(tmp_path: Path) -> None:
+    """The start says what is wrong, and nothing is overwritten."""
+    (tmp_path / "build.out").write_text("precious\n")
+    with pytest.raises(ConfigurationError, match="logs of its own"):
+        create_app({"LOGSTREAM_REDIS": "redis://127.0.0.1:1", "LOGSTREAM_DIRECTORY": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "say where Redis is"),
+        (["--redis", "http://x"], "LOGSTREAM_REDIS must be an address"),
+        (["--redis", "redis://127.0.0.1:1", "--host", "a:b"], "--host must be"),
+        (["--redis", "redis://127.0.0.1:1", "--health", "8001"], "--health must be HOST:PORT"),
+    ],
+)
+def test_ship_that_cannot_start_says_why_in_one_line(options: list[str], sentence: str, tmp_path: Path) -> None:
+    """A mistake on the command line is one line, and exit code 1."""
+    command = [sys.executable, "-m", "logstream", "ship", "-d", str(tmp_path), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("logstream: ") and sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ship_says_how_it_is(fleet: Fleet, tmp_path: Path) -> None:
+    """Where that was asked for, /healthz and /metrics have its figures."""
+    port = free_port()
+    ship = ShipProcess(tmp_path, "host2", fleet.redis.url, "--health", f"127.0.0.1:{port}")
+    try:
+        fleet.await_host("host2")
+        ship.log("build").write_text("one\n")
+        dashboard = fleet.dashboard()
+        viewer = fleet.viewer(dashboard)
+        viewer.subscribe("build")
+        viewer.read_text("build", "one\n")
+
+        def said(path: str) -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+                return answer.read().decode()
+
+        wait_until(lambda: json.loads(said("/healthz"))["followed_sessions"] == 1)
+        assert json.loads(said("/healthz"))["relay_away"] == 0
+        assert "logstream_ship_pulls 1.0" in said("/metrics")
+    finally:
+        assert ship.stop() == 0
+    assert "Traceback" not in ship.output()

@@ -1,0 +1,106 @@
+"""Which host has what."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from logstream.fleet.bus import Bus
+from logstream.fleet.registry import Announced, Registry
+from logstream.fleet.words import START, Names
+
+from ..serving import wait_until
+from .conftest import Fleet
+from .fleetparts import RedisServer
+from .test_fleet import listed
+
+
+def test_session_is_what_was_announced() -> None:
+    """What a host has written is what a dashboard reads."""
+    session = Announced("größe", "host1", 5, 1.5, 2.5, START)
+    assert Announced.parse("host1", "größe".encode(), session.pack()) == session
+
+
+def test_what_no_host_of_ours_has_written_is_left_out() -> None:
+    """Names that are none, and values of other kinds, are no sessions."""
+    good = b"[1, 1.0, null, null]"
+    for name, value in [
+        (b"\xff", good),
+        (b"../x", good),
+        (b"", good),
+        (b"a", b"nonsense"),
+        (b"a", b"5"),
+        (b"a", b"[1]"),
+        (b"a", b'["1", 1.0, null, null]'),
+        (b"a", b"[-1, 1.0, null, null]"),
+        (b"a", b"[1, null, null, null]"),
+        (b"a", b'[1, 1.0, "x", null]'),
+        (b"a", b'[1, 1.0, null, "x"]'),
+    ]:
+        assert Announced.parse("host1", name, value) is None, (name, value)
+
+
+def test_plain_name_is_the_first_live_host_s(redis_server: RedisServer) -> None:
+    """One that is away comes last; each can be had by its host's name too."""
+    names = Names()
+    bus = Bus(redis_server.url, channels=("x",), on_message=lambda channel, message: None, on_connect=lambda: None)
+    bus.start()
+    try:
+        assert bus.settle(10)
+        registry = Registry(bus, names)
+        with redis_server.client() as client:
+            for host in ("host1", "host2"):
+                client.set(names.host(host), f'[1.0, "{host}"]')
+                client.hset(names.sessions(host), "build", Announced("build", host, 1, 1.0, None).pack())
+            assert registry.refresh()
+            assert registry.resolve("build") == ("host1", "build")
+            assert registry.resolve("build@host2") == ("host2", "build")
+            assert sorted(registry.names()) == ["build", "build@host2"]
+            client.delete(names.host("host1"), names.sessions("host1"))
+            assert registry.look() == []
+            assert registry.hosts_away() == ["host1"]
+            assert registry.resolve("build") == ("host2", "build")
+            assert registry.resolve("build@host1") == ("host1", "build")
+            assert registry.resolve("other") is None
+            client.set(names.host("host1"), '[2.0, "another process"]')
+            assert registry.look() == ["host1"]
+    finally:
+        bus.close()
+
+
+def test_ten_thousand_sessions_are_listed_in_time(fleet: Fleet) -> None:
+    """Ten hosts with a thousand sessions each keep the list under 300 ms."""
+    dashboard = fleet.dashboard()
+    names = Names()
+    with fleet.redis.client() as client:
+        for number in range(10):
+            host = f"host{number}"
+            client.set(names.host(host), f'[1.0, "{host}"]')
+            entries = {
+                f"{host}-session-{one}": Announced("", host, one, time.time(), None).pack() for one in range(1000)
+            }
+            client.hset(names.sessions(host), mapping=entries)
+    wait_until(lambda: len(listed(dashboard)) == 10_000)
+    took = []
+    for _ in range(10):
+        began = time.monotonic()
+        body = dashboard.request("/sessions")[1]
+        took.append(time.monotonic() - began)
+        assert len(json.loads(body)) == 10_000
+    assert min(took) < 0.3
+
+
+def test_two_machines_under_one_name_are_told_of(fleet: Fleet, tmp_path: Path) -> None:
+    """Where two directories are shipped as one host, each of them says so, and what to do."""
+    one = fleet.ship()
+    other = tmp_path / "other"
+    other.mkdir()
+    with fleet.redis.client() as client:
+        key = Names().host("host1")
+
+        def say() -> bool:
+            client.set(key, json.dumps([time.time(), "another process"]))
+            return "--host" in one.output()
+
+        wait_until(say)
