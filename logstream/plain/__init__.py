@@ -2,8 +2,8 @@
 
 A module each for how wide characters are, what a log is cut into, rows, the screen, what its sequences do, the lines
 that have scrolled off it, and what `script` writes around a session. What the page's terminal shows is shown here, too.
-The library that comes near (pyte) has no history of lines, no alternate screen and no clusters of characters, stops
-with an error at sequences that tools do send, and takes half an hour for 100 MB of coloured lines.
+The library that comes near (pyte) does not know which rows are one line, has no alternate screen and no clusters of
+characters, stops with an error at sequences that tools do send, and takes minutes for 100 MB of coloured lines.
 """
 
 from .text import MAX_COLUMNS, MIN_COLUMNS, PlainText

@@ -103,7 +103,8 @@ class Terminal:
             return
         screen = self._screen
         columns = screen.columns
-        while text:
+        at, end = 0, len(text)
+        while at < end:
             room = columns - screen.x
             if room <= 0:
                 if self._wraps:
@@ -111,11 +112,13 @@ class Terminal:
                 else:
                     screen.x = columns - 1
                 room = columns - screen.x
-            if len(text) > room and not self._wraps:  # all that has no place is written into the last column
-                text = text[: room - 1] + text[-1]
-            screen.row.write(screen.x, text[:room])
-            screen.x += min(len(text), room)
-            text = text[room:]
+            part = text[at : at + room]
+            at += room
+            if at < end and not self._wraps:  # all that has no place is written into the last column
+                part = part[:-1] + text[-1]
+                at = end
+            screen.row.write(screen.x, part)
+            screen.x += len(part)
         self._last_width = 1
 
     def print_character(self, character: str) -> None:

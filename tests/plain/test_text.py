@@ -160,6 +160,15 @@ def test_a_log_of_plain_lines_is_itself() -> None:
         assert "".join(f"{line}\n" for line in plain_lines(cut(text, chance))) == text
 
 
+def test_a_line_without_an_end_is_printed_as_it_comes() -> None:
+    """However long it is, in one piece or several, but for what is on the screen."""
+    plain = PlainText(100)
+    on_screen = 100 * 24
+    assert plain.feed("x" * 3_000_000) == "x" * (3_000_000 - on_screen)
+    assert plain.feed("y" * 1000) == "x" * 1000
+    assert plain.finish() == "x" * (on_screen - 1000) + "y" * 1000 + "\n"
+
+
 def test_what_script_writes_is_not_printed() -> None:
     """Neither its first line nor its last one, also where they are cut; a size is kept within bounds."""
     session = 'Script started on 2026-11-25 [COMMAND="a" COLUMNS="99999" LINES="999999"]\na\r\nb\r\n'
