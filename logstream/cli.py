@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
 import json
 import os
-import signal
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -34,7 +31,8 @@ from .client import (
 from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
 from .fleet.commands import ship
 from .grep import LineFilter, parse_pattern, search_options, search_sessions
-from .terminal import TerminalFilter
+from .output import Output, PlainOutput, TerminalOutput
+from .plain import MAX_COLUMNS, MIN_COLUMNS
 from .version import __version__
 
 _LARGE = 4 * 1024 * 1024  # bytes of a first load whose progress is worth showing
@@ -105,16 +103,36 @@ cli.add_command(ship)
 @click.option("-n", "--lines", type=click.IntRange(min=0), help="Begin with so many last lines instead of all.")
 @click.option("--until-complete", is_flag=True, help="End with the session instead of waiting for it to begin again.")
 @click.option("--grep", "wanted", metavar="PATTERN", callback=parse_pattern, help="Print only lines that match.")
+@click.option("--plain", is_flag=True, help="Print the text that a terminal would have shown in the end, by itself.")
+@click.option(
+    "--columns",
+    type=click.IntRange(MIN_COLUMNS, MAX_COLUMNS),
+    help="With --plain: the width of the terminal, instead of the one that script has noted, or 80.",
+)
 @_url
 @_token
 def tail(
-    name: str, lines: int | None, until_complete: bool, wanted: LineFilter | None, url: str, token: str | None
+    name: str,
+    lines: int | None,
+    until_complete: bool,
+    wanted: LineFilter | None,
+    plain: bool,
+    columns: int | None,
+    url: str,
+    token: str | None,
 ) -> None:
     """Print a session's log and what is appended to it, like tail -F.
 
     Survives restarts of the server. Ends with exit code 0 when the session is complete, if so asked.
+
+    With --plain a line is printed when it has scrolled off the screen of that terminal, as a program may change it
+    until then; the last screenful comes when the session is complete or tail ends.
     """
-    out = _Terminal() if sys.stdout.isatty() else _Output()
+    if columns is not None and not plain:
+        raise click.UsageError("--columns is of use with --plain only.")
+    if plain and wanted is not None:
+        raise click.UsageError("--plain and --grep do not go together: what a terminal shows is no choice of lines.")
+    out = PlainOutput(columns) if plain else TerminalOutput() if sys.stdout.isatty() else Output()
     try:
         with out:
             _tail(name, lines, until_complete, wanted, url, token, out)
@@ -137,7 +155,7 @@ def _tail(
     wanted: LineFilter | None,
     url: str,
     token: str | None,
-    out: _Output,
+    out: Output,
 ) -> None:
     """Follow a session, and then the next one of its name, whatever keeps it from being followed meanwhile."""
     progress = _Progress()
@@ -225,74 +243,6 @@ class _Progress:
             sys.stderr.write(f"\r\x1b[K{share}")
             sys.stderr.flush()
             self._shown = loading
-
-
-class _Output(contextlib.AbstractContextManager["_Output"]):
-    """Where a log is printed as it is."""
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is left to do."""
-
-    def write(self, text: str) -> None:
-        """Print some more."""
-        sys.stdout.buffer.write(text.encode())
-        sys.stdout.buffer.flush()
-
-    def restart(self) -> None:
-        """What comes next is another log."""
-
-
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class _Terminal(_Output):
-    """The reader's terminal. It is left as it was, however that comes about, and while it is lent to somebody else."""
-
-    def __init__(self) -> None:
-        self._filter = TerminalFilter()
-        self._descriptor = sys.stdout.fileno()
-        self._is_ending = False
-
-    def __enter__(self) -> _Terminal:
-        for number in _ENDING:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._end)
-        if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
-            signal.signal(signal.SIGTSTP, self._suspend)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self.restart()
-
-    def write(self, text: str) -> None:
-        self._put(self._filter.feed(text))
-
-    def restart(self) -> None:
-        self._put(self._filter.restart())
-
-    def _put(self, text: str) -> None:
-        data = memoryview(text.encode())
-        while data:  # not by Python's buffer, which cannot be used in a signal's handler while it is being used
-            data = data[os.write(self._descriptor, data) :]
-
-    def _end(self, number: int, _: FrameType | None) -> None:
-        if self._is_ending:  # this one has come before all were blocked
-            return
-        self._is_ending = True
-        # Or who is impatient would interrupt what is done in the end. To ignore them instead would have Python
-        # complain of one that comes just then.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        sys.exit(128 + number)
-
-    def _suspend(self, number: int, _: FrameType | None) -> None:
-        self._put(self._filter.undo())
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)  # and here it stands until it is told to go on
-        signal.signal(number, self._suspend)
-        self._put(self._filter.redo())
 
 
 def _request(url: str, path: str, token: str | None, method: str = "GET") -> Any:

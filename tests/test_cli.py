@@ -21,6 +21,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -531,6 +532,70 @@ def test_into_a_pipe_a_log_is_as_it_is(server: ServerProcess, url: str) -> None:
     server.log("a").write_text(FULL_SCREEN)
     server.complete("a")
     assert logstream("tail", "a", "--until-complete", "--url", url).stdout == FULL_SCREEN
+
+
+RECORDED = (
+    'Script started on 2026-11-25 10:00:00+00:00 [COMMAND="make" COLUMNS="20" LINES="5"]\n'
+    "$ make\r\n\x1b[?1049h\x1b[Hmenu\x1b[?1049l\x1b[1mtwelve words that are wrapped\x1b[0m\r\n"
+    "\r  0%\r 50%\r100%\r\none\r\ntwo\x1b[1A\r1\x1b[K\r\n2\x1b[K"
+)
+ENDED = '\r\n\nScript done on 2026-11-25 10:00:01+00:00 [COMMAND_EXIT_CODE="0"]\n'
+WRAPPED = "twelve words that are wrapped\n"
+
+
+def test_plain_is_what_a_terminal_would_have_shown(server: ServerProcess, url: str) -> None:
+    """With what was drawn over as it was in the end, and without `script`'s own lines."""
+    server.log("a").write_text(RECORDED + ENDED)
+    server.complete("a")
+    printed = logstream("tail", "a", "--plain", "--until-complete", "--url", url)
+    assert (printed.stdout, printed.stderr, printed.returncode) == (f"$ make\n{WRAPPED}100%\n1\n2\n", "", 0)
+    narrow = logstream("tail", "a", "--plain", "--columns", "2", "--until-complete", "--url", url)
+    assert narrow.stdout.startswith(f"$ make\n{WRAPPED}")
+    assert logstream("tail", "a", "--columns", "20", "--url", url).returncode == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_plain_prints_what_has_scrolled_off_and_in_the_end_the_rest(
+    server: ServerProcess, url: str, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """The lines that are final at once; what is on the screen when tail is told to end, or the session begins again."""
+    output = tmp_path / "output"
+    server.log("a").write_text(RECORDED)
+    with running(output, "tail", "a", "--plain", LOGSTREAM_URL=url) as process:
+        wait_until(lambda: output.read_text() == "$ make\n")
+        with server.log("a").open("a") as log:
+            log.write("\r\n3")
+        wait_until(lambda: output.read_text() == f"$ make\n{WRAPPED[:20]}")
+        server.complete("a")
+        first = f"$ make\n{WRAPPED}100%\n1\n2\n3\n"
+        wait_until(lambda: output.read_text() == first)
+        server.log("a").write_text("".join(f"{line}\n" for line in range(30)) + "again")
+        begun = "".join(f"{line}\n" for line in range(7))
+        wait_until(lambda: output.read_text().endswith(begun))
+        for _ in range(3):
+            process.send_signal(number)
+        assert process.wait(PATIENCE) == code
+    rest = "".join(f"{line}\n" for line in range(7, 30)) + "again\n"
+    assert output.read_text() == f"{first}logstream: a has begun again\n{begun}{rest}"
+
+
+def test_plain_ends_though_nobody_reads(server: ServerProcess, url: str) -> None:
+    """It waits a while for the rest to be read, and no longer; nothing is printed twice."""
+    lines = "".join(f"line {number}\n" for number in range(50_000))
+    server.log("a").write_text(lines)
+    with subprocess.Popen(
+        [*LOGSTREAM, "tail", "a", "--plain", "--url", url], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        wait_until(lambda: unread(process.stdout) >= 60_000)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 1
+        assert lines.startswith(process.stdout.read().decode())
+
+
+def unread(pipe: IO[bytes]) -> int:
+    """The bytes in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_full_disk_is_an_error(server: ServerProcess, url: str) -> None:

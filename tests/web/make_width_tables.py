@@ -1,4 +1,6 @@
-"""Makes `logstream/web/static/width-tables.js` from Unicode's data, as Debian's package `unicode-data` has it.
+"""Makes `logstream/web/static/width-tables.js` and `logstream/plain/width_tables.py` from Unicode's data.
+
+Debian's package `unicode-data` has it.
 
 python -m tests.web.make_width_tables [/usr/share/unicode]
 """
@@ -12,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "logstream" / "web" / "static" / "width-tables.js"
+PYTHON_TABLES = ROOT / "logstream" / "plain" / "width_tables.py"
 DATA = Path("/usr/share/unicode")
 
 # How characters join, by the property Grapheme_Cluster_Break. Hangul's syllables follow from their numbers.
@@ -39,8 +42,8 @@ def version(data: Path = DATA) -> str:
     return re.findall(r"EastAsianWidth-([\d.]+)\.txt", (data / "EastAsianWidth.txt").read_text())[0]
 
 
-def tables(data: Path = DATA) -> str:
-    """The module's text."""
+def ranges(data: Path = DATA) -> list[tuple[int, int, int]]:
+    """First and last code point of each range, and what holds for it."""
     values = bytearray(0x110000)
     for name in ("auxiliary/GraphemeBreakProperty.txt", "emoji/emoji-data.txt"):
         for first, last, value in _ranges(data / name):
@@ -54,26 +57,51 @@ def tables(data: Path = DATA) -> str:
     for first, last, value in _ranges(data / "EastAsianWidth.txt"):
         for code in range(first, last + 1):
             values[code] = values[code] | WIDE if value in ("W", "F") else values[code] & ~WIDE
-    numbers: list[str] = []
+    found: list[tuple[int, int, int]] = []
     first = 0
     for code in range(1, 0x110001):
         if code == 0x110000 or values[code] != values[first]:
             if values[first] != 0:
-                numbers += [f"0x{first:x}", f"0x{code - 1:x}", str(values[first])]
+                found.append((first, code - 1, values[first]))
             first = code
-    lines = [""]
-    for number in numbers:
-        if len(lines[-1]) + len(number) > 116:
-            lines.append("")
-        lines[-1] += f" {number}," if lines[-1] else f"  {number},"
+    return found
+
+
+def tables(data: Path = DATA) -> str:
+    """The page's module."""
+    words = [word for first, last, value in ranges(data) for word in (f"0x{first:x},", f"0x{last:x},", f"{value},")]
     return f"""// Made by tests/web/make_width_tables.py from the data of Unicode {version(data)}.
 
 // First and last code point of a range, and what holds for it: a kind of `characters.js`, and 16 more for wide ones.
 // What is in no range is narrow and joins nothing.
 export const RANGES = [
-{chr(10).join(lines)}
+{_filled("  ", words)}
 ];
 """
+
+
+def python_tables(data: Path = DATA) -> str:
+    """The command line's module."""
+    return f'''"""Made by tests/web/make_width_tables.py from the data of Unicode {version(data)}."""
+
+# First and last code point of a range, and what holds for it: a kind of `characters.py`, and 16 more for wide ones.
+# What is in no range is narrow and joins nothing.
+# fmt: off
+RANGES = (
+{_filled("    ", [f"(0x{first:x}, 0x{last:x}, {value})," for first, last, value in ranges(data)])}
+)
+'''
+
+
+def _filled(indent: str, words: list[str]) -> str:
+    """Lines of words."""
+    lines = [indent + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) > 117:
+            lines.append(indent + word)
+        else:
+            lines[-1] += f" {word}"
+    return "\n".join(lines)
 
 
 def _ranges(path: Path) -> Iterator[tuple[int, int, str]]:
@@ -87,3 +115,4 @@ def _ranges(path: Path) -> Iterator[tuple[int, int, str]]:
 
 if __name__ == "__main__":
     TABLES.write_text(tables(*map(Path, sys.argv[1:2])))
+    PYTHON_TABLES.write_text(python_tables(*map(Path, sys.argv[1:2])))

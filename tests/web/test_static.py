@@ -35,3 +35,4 @@ def test_the_tables_of_widths_are_unicodes() -> None:
     if f"Unicode {make_width_tables.version()}." not in tables:
         pytest.skip(f"is of another version of Unicode than {make_width_tables.DATA}")
     assert make_width_tables.tables() == tables
+    assert make_width_tables.python_tables() == make_width_tables.PYTHON_TABLES.read_text()
