@@ -54,7 +54,11 @@ class ServerProcess:
         self.directory = base / "sessions"
         self.directory.mkdir(exist_ok=True)
         self._output = base / "server.log"
-        variables = {"LOGSTREAM_DIRECTORY": str(self.directory), "LOGSTREAM_BIND": "127.0.0.1:0"}
+        variables = {
+            "LOGSTREAM_DIRECTORY": str(self.directory),
+            "LOGSTREAM_BIND": "127.0.0.1:0",
+            "LOGSTREAM_TMUX": "off",  # or who runs the tests would have their own sessions looked at
+        }
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, *(part.replace("wsgi", app) for part in COMMANDS[kind])],

@@ -656,20 +656,6 @@ def test_a_server_that_is_gone_when_a_session_is_complete_is_waited_for(
     ]
 
 
-def test_a_signal_that_is_ignored_stays_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`nohup logstream tail` outlives its terminal, and a shell without job control keeps its Ctrl-C to itself."""
-    handled: list[int] = []
-    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
-    monkeypatch.setattr(signal, "signal", lambda number, handler: handled.append(number))
-    with (tmp_path / "output").open("w") as output:
-        monkeypatch.setattr(sys, "stdout", output)
-        with cli._Terminal():
-            assert handled == []
-        monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
-        with cli._Terminal():
-            assert set(handled) == {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
-
-
 def test_a_refusal_that_breaks_off_is_told_by_its_status(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever the server was about to say."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
