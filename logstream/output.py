@@ -9,12 +9,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from types import FrameType
+from typing import NoReturn
 
 from .plain import PlainText
 from .terminal import TerminalFilter
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PIECE = 4096  # bytes that a pipe takes as a whole once it takes any
+_AGAIN = 1.0  # seconds until who was told to end, and has not begun to, is told again
 _LAST_WORDS = 5.0  # seconds in which the rest must be taken once tail was told to end
 
 
@@ -68,9 +70,20 @@ class _LastingOutput(Output):
         # Or who is impatient would interrupt what is done in the end. To ignore them instead would have Python
         # complain of one that comes just then.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        sys.exit(128 + number)
+        # What is raised here is lost where it comes in the middle of a finalizer: it is raised again, then.
+        signal.signal(signal.SIGALRM, lambda *_: _leave(number))
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        _leave(number)
+
+    def _disarm(self) -> None:
+        """What was raised has arrived."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _leave(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
 class TerminalOutput(_LastingOutput):
@@ -86,6 +99,7 @@ class TerminalOutput(_LastingOutput):
         return super().__enter__()
 
     def __exit__(self, *_: object) -> None:
+        self._disarm()
         with contextlib.suppress(OSError):
             self.restart()
 
@@ -121,6 +135,7 @@ class PlainOutput(_LastingOutput):
         self._unprinted = memoryview(b"")
 
     def __exit__(self, *raised: object) -> None:
+        self._disarm()
         if not isinstance(raised[1], OSError):  # or nothing can be printed
             self.restart()
 
