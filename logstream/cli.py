@@ -29,6 +29,7 @@ from .client import (
     server_address,
 )
 from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
+from .console import in_utf8, say
 from .fleet.commands import ship
 from .grep import LineFilter, parse_pattern, search_options, search_sessions
 from .output import Output, PlainOutput, TerminalOutput
@@ -48,19 +49,7 @@ _url = click.option(
 _token = click.option("--token", envvar="LOGSTREAM_TOKEN", help="The server's token (also LOGSTREAM_TOKEN).")
 
 
-def _parse_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """A session's name as it was typed, in UTF-8 where the locale has no such characters."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        try:
-            return os.fsencode(value).decode()
-        except UnicodeError:
-            raise click.BadParameter("it is not in UTF-8.") from None
-    return value
-
-
-_name = click.argument("name", callback=_parse_name)
+_name = click.argument("name", callback=lambda context, parameter, value: in_utf8(value))
 
 
 @click.group("logstream", context_settings={"help_option_names": ["-h", "--help"]})
@@ -164,11 +153,11 @@ def _tail(
     said = False  # what keeps it
     while True:
         try:
-            for event in follow(url, name, token=token, tail=lines, cursor=cursor, trouble=_say):
+            for event in follow(url, name, token=token, tail=lines, cursor=cursor, trouble=say):
                 progress.show(event)
                 if event.reset and cursor is not None:
                     out.restart()
-                    _say(f"{name} has begun again")
+                    say(f"{name} has begun again")
                 if event.reset and wanted is not None:
                     wanted.restart()
                 out.write(event.text if wanted is None else wanted.feed(event.text, final=event.complete))
@@ -182,7 +171,7 @@ def _tail(
             if cursor is None:
                 raise
             if not said:
-                _say(str(error))
+                say(str(error))
             said = True
             backoff.pause()
 
@@ -279,10 +268,6 @@ def _sentence(error: urllib.error.HTTPError) -> str:
     return said[0] if said and said[0].isprintable() and error.code < 500 else error.reason
 
 
-def _say(sentence: str) -> None:
-    click.echo(f"logstream: {sentence}", err=True)
-
-
 def _fail(sentence: str) -> NoReturn:
-    _say(sentence)
+    say(sentence)
     sys.exit(1)

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import click
 
 from .client import CONNECT_TIMEOUT, FollowError, NoServerError, authorization, server_address
+from .console import in_utf8, say
+from .engine.escapes import plain
 from .engine.patterns import Pattern, PatternError
-from .engine.plain import plain
 
 FOUND, NOTHING, TROUBLE = 0, 1, 2  # exit codes
 
@@ -62,7 +63,7 @@ def parse_pattern(context: click.Context, parameter: click.Parameter, value: str
     if value is None:
         return None
     try:
-        return LineFilter(Pattern(_in_utf8(value), regex=True, case=True))
+        return LineFilter(Pattern(in_utf8(value), regex=True, case=True))
     except PatternError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -96,8 +97,8 @@ def search_options(command: _Command) -> _Command:
     """Give a command the arguments and options of `search_sessions`, but for those that all commands have."""
     for decorate in reversed(
         [
-            click.argument("pattern", callback=lambda context, parameter, value: _in_utf8(value)),
-            click.argument("names", nargs=-1, callback=lambda context, parameter, value: tuple(map(_in_utf8, value))),
+            click.argument("pattern", callback=lambda context, parameter, value: in_utf8(value)),
+            click.argument("names", nargs=-1, callback=lambda context, parameter, value: tuple(map(in_utf8, value))),
             click.option("-i", "--ignore-case", is_flag=True, help="Let upper and lower case be the same."),
             click.option("-F", "--fixed-strings", "fixed", is_flag=True, help="PATTERN is a word, no expression."),
             click.option("-E", "--extended-regexp", is_flag=True, expose_value=False, help="The default."),
@@ -129,13 +130,13 @@ def search_sessions(url: str, token: str | None, names: tuple[str, ...], **wante
                     printer.show(name, hit)
                     code = FOUND if code == NOTHING else code
             except _SessionError as error:
-                _say(f"{error}")
+                say(f"{error}")
                 code = TROUBLE
             finally:
                 printer.finish()
         sys.stdout.flush()
     except FollowError as error:
-        _say(str(error))
+        say(str(error))
         return TROUBLE
     except BrokenPipeError:
         sys.stderr.close()  # who reads has left; Python would complain at its end
@@ -261,19 +262,3 @@ class _Printer:
 def _shown(text: str) -> str:
     """What a terminal may get of a text."""
     return _CONTROL.sub("", text)
-
-
-def _in_utf8(value: str) -> str:
-    """A text as it was typed, in UTF-8 where the locale has no such characters."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        try:
-            return os.fsencode(value).decode()
-        except UnicodeError:
-            raise click.BadParameter("it is not in UTF-8.") from None
-    return value
-
-
-def _say(sentence: str) -> None:
-    click.echo(f"logstream: {sentence}", err=True)

@@ -251,6 +251,7 @@ class Completions:
         for name in self._records.names():
             if stat_log(os.path.join(self._directory, name)) is None:
                 self._records.remove(name)
+        self._exit_statuses.clear()
 
 
 class Listing:

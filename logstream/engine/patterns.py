@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import re2
 
-from .plain import SEQUENCE
+from .escapes import SEQUENCE
 
 LONGEST = 1000  # characters of a pattern
 
@@ -115,6 +115,7 @@ def _rewrite(tokens: list[_Token], sequence: str | None) -> str:
     rewritten = []
     depth = 0
     first = True  # nothing need be let in before a first character, and RE2 is faster without
+    ended = False  # an end has been asked for, which may have taken the line's sequences: it may be its beginning, too
     for token, following in zip(tokens, [*tokens, _Token("", "", 0)][1:], strict=True):
         text = token.text
         if token.kind == "atom":
@@ -122,9 +123,10 @@ def _rewrite(tokens: list[_Token], sequence: str | None) -> str:
                 text = f"(?:{between}{text})"
             first = False
         elif token.kind == "begin":
-            text = f"(?:(?m:^){between})"
+            text = "(?:)" if ended else f"(?:(?m:^){between})"
         elif token.kind == "end":
             text = at_end
+            ended = True
         elif token.kind == "boundary" and between:
             text = (
                 "" if following.kind != "repeat" else "(?:)"

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .escapes import plain
 from .lineindex import LineIndex, LineIndexes, LineNumbers
 from .lines import PIECE, first_cut, lines_around
 from .logfile import LogFile
 from .pacing import Pace
 from .patterns import Pattern
-from .plain import plain
 
 MOST_AT_ONCE = 4  # searches
 MOST_HITS = 10_000  # of one search

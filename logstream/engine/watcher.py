@@ -66,8 +66,7 @@ class Watcher:
                 if file is not None:
                     observer.watch(follower, file)
         except OSError as error:
-            if not self._closed:  # or else its descriptor may have gone meanwhile
-                self._warn(error)
+            self._warn(error)
         finally:
             self._leave()
 

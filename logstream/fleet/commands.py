@@ -13,6 +13,7 @@ import threading
 import click
 
 from ..config import ConfigurationError, Settings
+from ..console import say
 from ..tmux import TmuxWatcher
 from .health import Health
 from .ship import Ship
@@ -36,7 +37,7 @@ def ship(directory: str | None, redis: str | None, host: str | None, health: str
         settings = Settings.load({key: value for key, value in given.items() if value is not None})
         run(settings, host or _own_name(), health)
     except ConfigurationError as error:
-        click.echo(f"logstream: {error}", err=True)
+        say(str(error))
         sys.exit(1)
 
 

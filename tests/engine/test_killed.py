@@ -93,9 +93,10 @@ for number in range(int(sys.argv[3])):
     child = os.fork()
     if not child:
         complete(directory)
-    while not (os.path.exists(f"{directory}/told") and os.path.getsize(f"{directory}/told")):
+    wanted = 2 * dice.randint(1, 6)  # bytes: so many sessions are told of before
+    while not (os.path.exists(f"{directory}/told") and os.path.getsize(f"{directory}/told") >= wanted):
         time.sleep(0.001)
-    time.sleep(dice.uniform(0, 0.03))
+    time.sleep(dice.uniform(0, 0.01))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 """
@@ -136,4 +137,4 @@ def test_killed_at_any_time(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", ANY_TIME, tmp_path, "3", "60"], check=True)
     told = [check(directory) for directory in tmp_path.iterdir()]
     assert len(told) == 60
-    assert max(map(len, told)) > 1  # on a busy machine too
+    assert max(map(len, told)) > 3

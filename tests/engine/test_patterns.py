@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from logstream.engine.escapes import plain
 from logstream.engine.patterns import LONGEST, Pattern, PatternError
-from logstream.engine.plain import plain
 
 from .logs import contents, split, without_sequences, words
 
@@ -46,6 +46,7 @@ def test_words_are_found_across_escape_sequences(content: bytes, word: str, case
 
 
 @given(contents, regexes, st.booleans())
+@example(b"\x1b[31m", "$\\A", False)
 def test_regular_expressions_are_found_across_escape_sequences(content: bytes, regex: str, case: bool) -> None:
     """Each line that matches when it has no escape sequences is a candidate as it is."""
     pattern = Pattern(regex, regex=True, case=case)

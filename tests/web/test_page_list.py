@@ -24,6 +24,7 @@ new PerformanceObserver((list) => {
 window.ask = window.fetch;
 window.fetch = async (...asked) => {
   const answer = await window.ask(...asked);
+  if (window.arrived === undefined) await new Promise((resolve) => { window.goOn = resolve; });
   window.arrived ??= performance.now();
   return answer;
 };
@@ -143,7 +144,7 @@ def test_what_tmux_has_is_running_until_it_ends(browser: Browser, start: Startin
 
 
 def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, start: Starting) -> None:
-    """In small steps, and soon: a quarter of a second after their arrival on a machine that has nothing else to do."""
+    """Within half a second of their arrival, of work where the machine is busy, and in small steps."""
     server = start("gunicorn")
     now = time.time()
     for number in range(3000):
@@ -154,9 +155,10 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
     tries = []
     try:
         for _ in range(4):
-            browser.driver.get("about:blank")
-            before = {pid: cpu_time_of(pid) for pid in browser.renderers()}
             browser.driver.get(f"http://127.0.0.1:{server.port}/")
+            wait_until(lambda: browser.run("return window.goOn !== undefined"))
+            before = {pid: cpu_time_of(pid) for pid in browser.renderers()}
+            browser.run("window.goOn()")
             wait_until(lambda: browser.run("return window.shown"))
             worked = 1000 * sum(cpu_time_of(pid) - before.get(pid, 0.0) for pid in browser.renderers())
             took, longest = browser.run("return [window.shown - window.arrived, window.longest]")
@@ -164,7 +166,7 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
     finally:
         browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     assert names(browser)[::2999] == ["session-0000", "session-2999"]
-    assert min(took for took, _ in tries) < 1000, tries
+    assert min(took for took, _ in tries) < 500, tries
     assert min(longest for _, longest in tries) < 100, tries
 
 
