@@ -171,8 +171,8 @@ def test_relay_that_is_away_is_said(fleet: Fleet) -> None:
     ship.log("build").write_text("one\n")
     wait_until(lambda: "build" in listed(dashboard))
     fleet.redis.kill()
-    assert listed(dashboard)["build"]["away"] == "relay"
-    assert health(dashboard)["relay_away"] == 1
+    wait_until(lambda: listed(dashboard)["build"]["away"] == "relay")
+    wait_until(lambda: health(dashboard)["relay_away"] == 1)
     fleet.redis.start()
     wait_until(lambda: listed(dashboard)["build"]["away"] is None)
 
