@@ -237,6 +237,11 @@ class LogStreamManager:
         with self._lock:
             self._on_close.append(callback)
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called. Any thread."""
+        return self._closed
+
     def close(self) -> None:
         """End everything: connections, subscriptions, threads, watches and descriptors. Idempotent.
 
