@@ -33,7 +33,7 @@ _OPTIONS = (
 )
 Opening = Callable[[str], "LogPage"]  # the type of the fixture `open_page`
 
-_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401")
+_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401", "status of 503")
 
 
 class Browser:

@@ -43,7 +43,7 @@ let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
 const head = new SessionHead(readAgain);
-const server = new ServerFacts(location.pathname, serverAnswered);
+const server = new ServerFacts(location.pathname, serverAnswered, "elsewhere" in log.dataset);
 const client = new LogStream(endpoint, { state: connectionChanged });
 follow();
 log.focus();
@@ -160,6 +160,7 @@ function show() {
     state.textContent = text;
     document.title = `${session}: ${text}`;
   }
+  head.showAway(complete ? null : server.away);
   if (total === null) return;
   head.show(view.facts, server.exitCode, view.size);
   size.textContent = bytes(total);
