@@ -104,6 +104,7 @@ class LogStreamManager:
         self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
         self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
         self._on_completed: list[Callable[[str, int | None], object]] = []
+        self._complete_elsewhere: Callable[[str], bool] | None = None
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
         self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what. A feed's locks are not taken under it, since a feed may read meanwhile.
@@ -164,7 +165,7 @@ class LogStreamManager:
         """Forget a client and all that it follows, as `unsubscribe` does for each."""
         self._forget(ws, "it has disconnected", _GRACE)
 
-    def notify_session_completed(self, session_name: str, exit_status: int | None = None) -> None:
+    def notify_session_completed(self, session_name: str, exit_status: int | None = None) -> bool:
         """Send each subscriber what remains of a session and then its last message, `isComplete`.
 
         Who is behind gets it on arriving there. After that nothing of the session is left; a later
@@ -172,13 +173,30 @@ class LogStreamManager:
         follows or that does not exist. `exit_status` is its program's, where that is known; what `script` has written
         at the log's end goes before it. Does not wait for any client; only without `offer`, where all is left to
         `send`, it gives the clients half a second to be told.
+
+        Where sessions run on other hosts, the session's host is told, which tells everyone, and that is waited for.
+        Returns False where that host is away: then nothing is complete.
         """
         try:
             check_session_name(session_name, self._suffix)
         except ProtocolError:
-            return
+            return True
+        if self._complete_elsewhere is not None:
+            return self._complete_elsewhere(session_name)
+        self.complete_here(session_name, exit_status)
+        return True
+
+    def complete_here(self, session_name: str, exit_status: int | None = None) -> None:
+        """The same for who has heard from the session's host that all of the log is here."""
         while not self._complete(session_name, exit_status):
             pass
+
+    def complete_elsewhere(self, complete: Callable[[str], bool]) -> None:
+        """Have `complete(session_name)` tell the sessions' hosts what `notify_session_completed` is told here.
+
+        It returns False where a host is away.
+        """
+        self._complete_elsewhere = complete
 
     def subscription_count(self, session_name: str) -> int:
         """How many clients follow a session that is not complete."""
