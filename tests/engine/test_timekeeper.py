@@ -66,7 +66,7 @@ def append(path: Path, data: bytes) -> tuple[int, int]:
 def wait_for_record(path: Path, offset: int) -> None:
     """Until it is written down that the log had this size."""
     record = path.parent / ".logstream" / "times" / path.name
-    wait_until(lambda: record.exists() and f'"{offset}.' in record.read_text())
+    wait_until(lambda: record.exists() and f'"{offset}.'.encode() in record.read_bytes())
 
 
 def test_what_is_followed_is_known_to_the_second(path: Path, make: Making) -> None:
@@ -93,12 +93,12 @@ def test_what_is_followed_is_known_to_the_second(path: Path, make: Making) -> No
 def test_what_nobody_saw_is_between_two_times(path: Path, make: Making) -> None:
     """While nobody follows a log it may come at any time, and no more is said."""
     before = append(path, b"unseen\n")
-    _, followed = make("log")
+    one, followed = make("log")
     wait_for_record(path, 7)
     followed.clear()
-    time.sleep(0.5)  # in which it is seen for the last time: what is told may be later, but not earlier than this
+    one.settle()
+    wait_until(lambda: one._thread is None)
     between = append(path, b"gap\n")
-    time.sleep(0.3)
     last = append(path, b"gap\n")
     keeper, _ = make("log")
     first, gap = told(keeper, path)
@@ -157,7 +157,6 @@ def test_two_that_follow_one_log_write_what_both_have_seen(path: Path, make: Mak
     for size in (2, 4, 6):
         append(path, b"x\n")
         wait_for_record(path, size)
-    time.sleep(0.5)
     keeper, _ = make()
     assert [(span.offset, span.end) for span in told(keeper, path)] == [(0, 2), (2, 4), (4, 6)]
 
