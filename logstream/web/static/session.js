@@ -1,11 +1,17 @@
 // The page of one session: its log, live.
 
+import { Choice } from "./choices.js";
+import { copyPlainly } from "./copying.js";
 import { element } from "./elements.js";
 import { bytes } from "./format.js";
+import { KeysDialog } from "./keys-dialog.js";
+import { Keys } from "./keys.js";
 import { LogStream } from "./logstream.js";
+import { Reader } from "./reader.js";
 import { ServerFacts } from "./server-facts.js";
 import { SessionHead } from "./session-head.js";
 import "./theme.js";
+import { setPressed, Tools } from "./tools.js";
 import { LogView, MAX_LINES } from "./view.js";
 
 const ANEW = 5000; // milliseconds until it is seen whether a complete session has begun again, or a trouble is over
@@ -13,6 +19,7 @@ const RECHECK = 3000; // milliseconds between looks whether the reader is still 
 const LARGE = 1_000_000; // bytes to load that a progress bar is shown for
 const LAG = 65_536; // bytes on their way that do not count as behind
 
+const views = element("#views", HTMLElement);
 const log = element("#log", HTMLElement);
 const state = element("#state", HTMLElement);
 const size = element("#size", HTMLElement);
@@ -42,6 +49,16 @@ let following = undefined; // the timer for the next subscription
 let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
+const reader = new Reader(location.pathname, view, {
+  views,
+  log,
+  excerpt: element("#excerpt", HTMLElement),
+  notice: element("#notice", HTMLElement),
+  bar: element("#bar", HTMLElement),
+  place: element("#place", HTMLElement),
+});
+const keys = new Keys(document);
+const tools = new Tools(element("#tools", HTMLElement));
 const head = new SessionHead(readAgain);
 const server = new ServerFacts(location.pathname, serverAnswered);
 const client = new LogStream(endpoint, { state: connectionChanged });
@@ -49,16 +66,43 @@ follow();
 log.focus();
 
 end.addEventListener("click", () => {
-  view.follow();
+  reader.goLive();
   log.focus();
 });
+element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
+reader.onMove(showPlace);
+copyPlainly(views);
+addKeys();
 document.addEventListener("visibilitychange", update);
-document.addEventListener("keydown", (event) => {
-  if (event.target instanceof HTMLInputElement) return;
-  if (event.key !== "End" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  view.follow();
-});
+
+/** What the keys do, and the tool bar. */
+function addKeys() {
+  const wraps = new Choice("wrap", /** @type {boolean} */ (true));
+  const dialog = new KeysDialog(keys);
+  const toBeginning = () => {
+    reader.goToBeginning();
+  };
+  const toggleWrap = () => {
+    wraps.value = !wraps.value;
+  };
+  const toLines = async () => {
+    await reader.goToLines();
+    reader.focusNumber();
+  };
+  keys.add({ key: "Home", label: "Go to the beginning of the log", action: toBeginning });
+  keys.add({ key: "End", label: "Follow the end", action: () => reader.goLive() });
+  keys.add({ key: "l", label: "Line numbers, at this place; then ↑ and ↓, Enter marks, Shift-Enter up to there", action: toLines });
+  keys.add({ key: "w", label: "Wrap long lines, or not", action: toggleWrap });
+  keys.add({ key: "?", label: "Show the keys", action: () => dialog.open() });
+  tools.add({ label: "Beginning", title: "Go to the beginning of the log", key: "Home", action: toBeginning });
+  tools.add({ label: "Lines", title: "Show lines with their numbers, at this place", key: "l", action: toLines });
+  const wrap = tools.add({ label: "Wrap", title: "Wrap long lines", key: "w", action: toggleWrap });
+  tools.add({ label: "Keys", title: "Show what keys do", key: "?", action: () => dialog.open() });
+  wraps.watch((value) => {
+    setPressed(wrap, value);
+    views.classList.toggle("unwrapped", !value);
+  });
+}
 
 function follow() {
   clearTimeout(following);
@@ -69,6 +113,7 @@ function follow() {
     session,
     {
       reset() {
+        if (total !== null) reader.restarted();
         begins = true;
         first = 0;
         written = null;
@@ -77,7 +122,8 @@ function follow() {
       },
       text(text) {
         if (begins) first = new TextEncoder().encode(text).length;
-        view.write(text);
+        const reached = parseInt(subscription?.cursor ?? "0", 10);
+        view.write(text, begins ? Math.max(0, reached - first) : offset, reached);
       },
       progress(now, size) {
         if (begins) skipped = Math.max(0, now - first);
@@ -161,6 +207,7 @@ function show() {
     document.title = `${session}: ${text}`;
   }
   if (total === null) return;
+  reader.grown(total, skipped > 0 || view.dropped > 0);
   head.show(view.facts, server.exitCode, view.size);
   size.textContent = bytes(total);
   const [done, all] = [Math.max(0, offset - skipped), Math.max(0, total - skipped)];
@@ -171,9 +218,13 @@ function show() {
   share.textContent = `${bytes(done)} of ${bytes(all)}`;
 }
 
+function showPlace() {
+  end.hidden = reader.isLive && view.following;
+}
+
 function showView() {
   update();
-  end.hidden = view.following;
+  showPlace();
   const parts = [];
   if (skipped > 0) parts.push(`about ${bytes(skipped)} at the beginning`);
   if (view.dropped > 0) parts.push(`${view.dropped.toLocaleString("en")} lines`);
