@@ -1,6 +1,8 @@
 // About where in a log the lines are that a terminal made of it. Of most logs each line is one of the file, and the places
 // are exact; where a program has drawn on the screen they are near.
 
+import { plainLine } from "./line-runs.js";
+
 /**
  * Where a line is: so many lines behind the one that has the byte at `offset`; `estimate` is about its own offset.
  *
@@ -41,4 +43,27 @@ export class LineOffsets {
     const estimate = Math.round(mark.offset + share * ((next?.offset ?? mark.offset) - mark.offset));
     return { offset: Math.round(mark.offset), lines, estimate };
   }
+}
+
+/**
+ * The place of the line that shows a text, of those the nearest to where it should be; that place itself if none does.
+ *
+ * @param {string[]} lines as they are in the log
+ * @param {number} expected
+ * @param {string} text
+ */
+export function nearest(lines, expected, text) {
+  const wanted = comparable(text);
+  const at = Math.max(0, Math.min(lines.length - 1, expected));
+  for (let away = 0; away < lines.length; away += 1) {
+    for (const index of [at - away, at + away]) {
+      if (lines[index] !== undefined && comparable(plainLine(lines[index])) === wanted) return index;
+    }
+  }
+  return at;
+}
+
+/** @param {string} text */
+function comparable(text) {
+  return text.replace(/\s+/g, " ").trim();
 }

@@ -5,7 +5,7 @@
 
 import { ExcerptView } from "./excerpt-view.js";
 import { hashOf, marksOf } from "./line-address.js";
-import { plainLine } from "./line-runs.js";
+import { nearest } from "./line-offsets.js";
 import { LineSource } from "./line-source.js";
 import { PlaceBar, placeText } from "./place-bar.js";
 import { watchPastTheTop } from "./scrolling-up.js";
@@ -257,27 +257,4 @@ export class Reader {
   #tell(listeners, value) {
     for (const listener of listeners) listener(value);
   }
-}
-
-/**
- * The place of the line that shows a text, of those the nearest to where it should be; that place itself if none does.
- *
- * @param {string[]} lines as they are in the log
- * @param {number} expected
- * @param {string} text
- */
-export function nearest(lines, expected, text) {
-  const wanted = comparable(text);
-  const at = Math.max(0, Math.min(lines.length - 1, expected));
-  for (let away = 0; away < lines.length; away += 1) {
-    for (const index of [at - away, at + away]) {
-      if (lines[index] !== undefined && comparable(plainLine(lines[index])) === wanted) return index;
-    }
-  }
-  return at;
-}
-
-/** @param {string} text */
-function comparable(text) {
-  return text.replace(/\s+/g, " ").trim();
 }
