@@ -460,7 +460,7 @@ def test_of_a_log_with_many_lines_the_last_ones_are_loaded(open_page: Opening, s
     path.write_text("".join(f"{number:09}\n" for number in range(300_000)))
     page = open_page("many")
     page.await_text("".join(f"{number:09}\n" for number in range(200_000, 300_000)))
-    assert page.seen("#missing") == "Not shown: about 2.00 MB at the beginning. The whole log has all."
+    assert page.seen("#missing") == "Not shown: about 2.00 MB at the beginning. Read on above The whole log has all."
     page.browser.driver.find_element("link text", "The whole log").click()
     wait_until(lambda: page.browser.run("return document.body.textContent.length") == 3_000_000)
 
