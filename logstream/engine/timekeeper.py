@@ -251,8 +251,11 @@ class Timekeeper:
         try:
             found = self._records.read(file_name(name, self._suffix))
             standings, bad = parse(found[0], file.identity[1]) if found is not None else ([], 0)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             self._bad_records.warning("the times of session %r are not believed: %s", name, str(error))
+            return []
+        except OSError as error:
+            self._warn(error)
             return []
         if bad:
             self._bad_records.warning("%d lines in the times of session %r are not believed", bad, name)

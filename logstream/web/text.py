@@ -73,6 +73,7 @@ def text_response(session_name: str, file_name: str, parts: Iterable[str]) -> Re
 
 
 def _pieces(session_name: str, parts: Iterable[str], client: socket.socket | None) -> Iterator[bytes]:
+    yield b""  # the head of the answer goes out, however long there is nothing to say
     waiting = bytearray()
     looked = time.monotonic()
     try:
