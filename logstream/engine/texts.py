@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from ..plain import PlainText
 from .logfile import LogFile
 from .pacing import Pace
-from .reading import Reader
+from .reading import Reader, RewrittenError
 
 MOST_AT_ONCE = 4  # texts
 
@@ -50,7 +50,7 @@ class Texts:
             while reader.offset < size:
                 text = reader.read(size, _PIECE, final=True)
                 if not text:
-                    break
+                    raise RewrittenError  # there is less than there was
                 yield terminal.feed(text)
                 rest()
             yield terminal.finish()
