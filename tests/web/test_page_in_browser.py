@@ -477,7 +477,7 @@ def test_the_page_keeps_the_last_lines_only(open_page: Opening, server: ServerPr
     kept = page.text().count("\n")
     assert 100_000 <= kept < 100_200
     assert page.text() == lines(150_000 - kept, 150_000)
-    assert page.seen("#missing") == f"Not shown: {150_000 - kept:,} lines. The whole log has all."
+    assert page.seen("#missing") == f"Not shown: {150_000 - kept:,} lines. Read on above The whole log has all."
     wait_until(lambda: page.from_end() == 0)
     page.scroll(-300)
     wait_until(lambda: page.from_end() >= 299)
