@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from ..ratelimit import RateLimitedLog
 from .arrivals import Standing, beginning, lines, merged, now, parse, thinned
-from .logfile import LogFile, stat_log
+from .logfile import LogFile, Signature, signature_of, stat_log
 from .pacing import Pace
 from .sessions import file_name, log_path
 from .state import StateDirectory
@@ -35,10 +35,12 @@ _MOST_UNWRITTEN = 128  # the same, where they cannot be written down
 _MOST_BYTES = 256 * 1024  # of a record, which is then written anew with no more than those
 _REPEATED = 1000  # milliseconds by which a standing has to be longer to be written down once more
 _MOST_LEFT = 100  # logs that nobody follows any more, and of which not all could be written down
+_MOST_READ = 4  # records that are kept as they were read, for who asks for one part of a log after the other
 _CLEARED = 60.0  # seconds after which it is looked again for records of logs that are gone
 _CLOCK = 60_000  # milliseconds that another process's clock may be ahead
 
 _Look = tuple[int, int, int]  # inode, size and last change of state in nanoseconds: nothing happened if it is the same
+_Stamp = tuple[int, Signature]  # the inode of a log, and its record's signature
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class Timekeeper:
         # Guards all below; notified when the thread has to look sooner. Nobody blocks under it.
         self._changed = threading.Condition(threading.Lock())
         self._notes: OrderedDict[str, _Note] = OrderedDict()
+        self._lately: OrderedDict[str, tuple[_Stamp, list[Standing]]] = OrderedDict()  # records that were read
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -123,7 +126,7 @@ class Timekeeper:
         known = [one for part in (written, seen) if part and part[-1].fits(file) for one in part]
         current = Standing.now(file)
         believed = (one for one in known if one.until <= current.until + _CLOCK and one.size <= current.size)
-        return thinned(merged([*believed, current]), _MOST)
+        return merged([*believed, current])
 
     def close(self) -> None:
         """Write down what is not, and look no more."""
@@ -251,10 +254,18 @@ class Timekeeper:
                 del self._notes[one]
 
     def _read(self, name: str, file: LogFile) -> list[Standing]:
-        """What is written down of a log."""
+        """What is written down of a log. Any thread."""
+        record, inode = file_name(name, self._suffix), file.identity[1]
+        state = self._records.stat(record)
+        with self._changed:
+            known = self._lately.get(name)
+        if known is not None and state is not None and known[0] == (inode, signature_of(state)):
+            return known[1]
         try:
-            found = self._records.read(file_name(name, self._suffix))
-            standings, bad = parse(found[0], file.identity[1]) if found is not None else ([], 0)
+            found = self._records.read(record)
+            if found is None:
+                return []
+            standings, bad = parse(found[0], inode)
         except ValueError as error:
             self._bad_records.warning("the times of session %r are not believed: %s", name, str(error))
             return []
@@ -263,6 +274,11 @@ class Timekeeper:
             return []
         if bad:
             self._bad_records.warning("%d lines in the times of session %r are not believed", bad, name)
+        with self._changed:
+            self._lately[name] = (inode, signature_of(found[1])), standings
+            self._lately.move_to_end(name)
+            if len(self._lately) > _MOST_READ:
+                self._lately.popitem(last=False)
         return standings
 
     def _clear_away(self) -> None:
