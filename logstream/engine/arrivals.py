@@ -117,13 +117,16 @@ def place_at(standings: Sequence[Standing], moment: int) -> int:
 
 
 def beginning(inode: int) -> bytes:
-    """The line with which a record begins. Whoever writes may write it: no harm comes of two of them."""
-    return orjson.dumps({"version": VERSION, "inode": inode}, option=orjson.OPT_APPEND_NEWLINE)
+    """The line with which a record begins, and whoever adds to it, whatever file the lines before are of.
+
+    An empty one is before it, so that it is whole behind what was cut off by a crash.
+    """
+    return b"\n" + orjson.dumps({"version": VERSION, "inode": inode}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def lines(standings: Iterable[Standing]) -> bytes:
-    """The lines of a record. An empty one is before them, so that they are whole behind what was cut off by a crash."""
-    return b"\n" + b"".join(
+    """The lines of a record."""
+    return b"".join(
         orjson.dumps([standing.cursor, standing.since, standing.until], option=orjson.OPT_APPEND_NEWLINE)
         for standing in standings
     )
