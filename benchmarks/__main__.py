@@ -47,8 +47,8 @@ def main() -> None:
         "--rounds",
         type=int,
         default=3,
-        help="how often each server is measured (default: 3), and then until the medians hold still, three times as often "
-        "at most; 1 is once",
+        help="how often each server is measured (default: 3), and then until the medians hold still, three times as "
+        "often at most; 1 is once",
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="how long to soak (default: 3)")
     arguments = parser.parse_args()
