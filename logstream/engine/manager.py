@@ -30,10 +30,11 @@ from .lineindex import LineIndexes
 from .logfile import LogFile, NotALogError
 from .meter import Meter
 from .news import News
+from .offering import Offer, OfferToAll, one_by_one, refuse_all
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
 from .search import Searches
-from .sessions import log_path
+from .sessions import directory_problem, log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 _GRACE = 0.5  # seconds that an unsubscribe waits for a message that is on its way out
 
 Send = Callable[[Hashable, Message], None]
-Offer = Callable[[Hashable, Message], bool]
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ class LogStreamManager:
         directory: str | os.PathLike[str] = DEFAULT_DIRECTORY,
         suffix: str = DEFAULT_SUFFIX,
         *,
+        offer_to_all: OfferToAll | None = None,
         max_subscriptions: int | None = None,
         state: str | os.PathLike[str] | None = None,
         meter: Meter | None = None,
@@ -81,7 +82,8 @@ class LogStreamManager:
 
         `offer(ws, message)` is the same without blocking: it returns False when the client cannot take the
         message now, and is then sent it by `send`. It must not call the manager. Without it, `send` is
-        used for everything.
+        used for everything. `offer_to_all(clients, message)` is `offer` for many clients in one call, on the shortest
+        way: it returns those who cannot take the message now, and must not raise.
 
         A message is a dict with exactly the protocol's keys; its `frame` is the encoded WebSocket frame.
 
@@ -90,7 +92,7 @@ class LogStreamManager:
         measured.
         """
         self._send = send
-        self._offer: Offer = offer or _refuse
+        self._offer_to_all = offer_to_all or (refuse_all if offer is None else one_by_one(offer))
         self._directory = os.fspath(directory)
         self._suffix = suffix
         self._max_subscriptions = max_subscriptions
@@ -255,6 +257,11 @@ class LogStreamManager:
         with self._lock:
             self._on_close.append(callback)
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called. Any thread."""
+        return self._closed
+
     def close(self) -> None:
         """End everything: connections, subscriptions, threads, watches and descriptors. Idempotent.
 
@@ -294,6 +301,10 @@ class LogStreamManager:
         except NotALogError:
             problem = "has a log that is not a regular file"
         except PermissionError:
+            sentence = directory_problem(self._directory)
+            if sentence is not None:
+                self._troubles.warning("session %r cannot be opened: %s", session_name, sentence)
+                raise ProtocolError(sentence, session_name) from None
             problem = "has a log that the server may not read"
         except OSError as error:
             self._troubles.warning("session %r cannot be opened: %s", session_name, str(error))
@@ -394,7 +405,7 @@ class LogStreamManager:
         for subscription in everyone:
             if subscription.over:
                 self._over(subscription)
-        if self._offer is _refuse:  # all is on its way, and most of it is there in a moment
+        if self._offer_to_all is refuse_all:  # all is on its way, and most of it is there in a moment
             deadline = time.monotonic() + _GRACE
             for catchup, subscription in late:
                 catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
@@ -482,14 +493,9 @@ class LogStreamManager:
         return Feed(
             session_name,
             self._path(session_name),
-            self._offer,
+            self._offer_to_all,
             self._watcher,
             end,
             meter=self._meter,
             sharing=self._sharing,
         )
-
-
-def _refuse(ws: Hashable, message: Message) -> bool:
-    """The offer of a manager that has only `send`."""
-    return False

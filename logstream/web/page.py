@@ -24,7 +24,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..engine.completion import Listing
-from ..engine.sessions import Session, find_session, list_sessions
+from ..engine.sessions import Session, directory_problem, find_session, list_sessions, unreadable
 from ..protocol import ProtocolError
 from ..tmux import Running
 from .access import WRONG_TOKEN, Refusal
@@ -77,15 +77,21 @@ def _sessions() -> Response:
     now = time.time()
     if endpoint.fleet is not None:
         return json_response([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
-    sessions = [
-        session
-        for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
-        if endpoint.gate.allows(session.name)
-    ]
+    try:
+        listed = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+    except OSError as error:
+        return _unreadable(unreadable(error))
+    sessions = [session for session in listed if endpoint.gate.allows(session.name)]
     running = endpoint.running()
     with endpoint.manager.completions() as completions:
         rows = [_entry(session, completions, running.get(session.name), now) for session in sessions]
     return json_response(rows)
+
+
+def _unreadable(sentence: str) -> Response:
+    """The answer where the directory of the logs cannot be read: nothing is known of what is in it."""
+    _gate().refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), sentence)
+    return Response(f"{sentence}\n", status=503, mimetype="text/plain")
 
 
 def _entry(session: Session, completions: Listing, running: Running | None, now: float) -> dict[str, object]:
@@ -144,6 +150,9 @@ def _one(name: str) -> Response:
         return _error(404, f"Session {name!r} was not found.", away=None)
     found = find_session(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"], name)
     if found is None:
+        problem = directory_problem(config["LOGSTREAM_DIRECTORY"])
+        if problem is not None:
+            return _unreadable(problem)
         return _error(404, f"Session {name!r} was not found.")
     running = endpoint.running().get(name)
     with endpoint.manager.completions() as completions:

@@ -1,5 +1,6 @@
-// What the server says of a session beside its log: how large its terminal is, as long as it runs in tmux, how its
-// command has ended, and whether its host can be heard, where that is another machine.
+// What the server says of a session beside its log: whether there is one, whether it runs in tmux and how large its
+// terminal is there, when it has changed, how its command has ended, and whether its host can be heard, where that is
+// another machine.
 
 /** @typedef {import("./view.js").Size} Size */
 
@@ -13,6 +14,11 @@ export class ServerFacts {
   size = null;
   /** Of the session's command; null as long as it is not known. @type {number | null} */
   exitCode = null;
+  /** Whether there is such a session; null as long as it is not known. @type {boolean | null} */
+  exists = null;
+  isRunning = false; // in tmux
+  /** When its log has changed last, by the page's clock; null as long as it is not known. @type {number | null} */
+  changed = null;
   /** Who is not heard of, "host" or "relay"; null for nobody. @type {string | null} */
   away = null;
   #url;
@@ -72,17 +78,31 @@ export class ServerFacts {
     try {
       const headers = { Accept: "application/json" };
       const answer = await fetch(this.#url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-      if (answer.headers.get("Content-Type")?.startsWith("application/json")) found = await answer.json();
+      const isJSON = answer.headers.get("Content-Type")?.startsWith("application/json") ?? false;
+      if (isJSON) found = await answer.json();
       if (answer.status >= ERROR && found?.away === undefined) return;
+      this.exists = isJSON && answer.status < ERROR ? answer.ok : null;
+      this.changed = changeOf(found?.changed, answer.headers.get("Date"));
     } catch {
       return; // there is no server now, or none that answers
     }
-    const { columns, rows, exit_status: exitStatus, away } = found ?? {};
+    const { columns, rows, state, exit_status: exitStatus, away } = found ?? {};
+    this.isRunning = state === "running";
     this.size = isCount(columns) && isCount(rows) ? { columns, rows } : null;
     this.exitCode = typeof exitStatus === "number" ? exitStatus : null;
     this.away = typeof away === "string" ? away : null;
     this.#onAnswer();
   }
+}
+
+/**
+ * A time by the server's clock as one by the page's own, which may be set otherwise.
+ *
+ * @param {unknown} changed in seconds since the epoch @param {string | null} date when the server has answered
+ */
+function changeOf(changed, date) {
+  const age = Date.parse(date ?? "") - 1000 * Number(changed);
+  return Number.isNaN(age) ? null : performance.now() - Math.max(0, age);
 }
 
 /** @param {unknown} value @returns {value is number} */
