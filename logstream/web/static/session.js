@@ -82,7 +82,7 @@ end.addEventListener("click", () => {
 });
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
-copyPlainly(views);
+for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
 addKeys();
 document.addEventListener("visibilitychange", update);
 
