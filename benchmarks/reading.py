@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from .report import Row
 from .servers import Server
@@ -21,15 +23,14 @@ return line === null ? null : Number(line.dataset.offset);
 
 
 def browser_memory(server: Server, session: str) -> Row:
-    """MB by which Chromium's processes grow, at most, from when the page is live; nothing where there is no Chromium."""
+    """MB by which Chromium's processes grow, from when the page is live; no figure where there is no Chromium."""
     if not all(map(shutil.which, ("chromium", "chromedriver"))):
         return {"browser": "there is none"}
-    from tests.browser import Browser, LogPage  # what drives it is the tests'
-
+    driving = importlib.import_module("tests.browser")  # as the tests do it
     with tempfile.TemporaryDirectory() as profile:
-        browser = Browser(Path(profile))
+        browser = driving.Browser(Path(profile))
         try:
-            page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{session}")
+            page = driving.LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{session}")
             page.await_state("live", _PATIENCE)
             time.sleep(2.0)  # until all of it has its colours
             before = most = browser.memory()
@@ -57,11 +58,11 @@ def browser_memory(server: Server, session: str) -> Row:
             browser.close()
 
 
-def _await_other(page: object, offset: int | None) -> int:
+def _await_other(page: Any, offset: int | None) -> int:
     """The offset of the first line that there is, once it is another one."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        found = page.browser.run(_TOP)  # type: ignore[attr-defined]
+        found = page.browser.run(_TOP)
         if found is not None and found != offset:
             return int(found)
         time.sleep(0.01)
