@@ -147,29 +147,34 @@ def parse_command(payload: str | bytes) -> Command:
     kind = fields.get("type")
     if kind == PING:
         return Ping()
+    if kind is None:
+        _check_spelling(fields, ("type",), known_name)
     if kind not in (SUBSCRIBE, UNSUBSCRIBE):
         raise ProtocolError(f"The type of a command must be {SUBSCRIBE!r}, {UNSUBSCRIBE!r} or {PING!r}.", known_name)
+    if name is None:
+        _check_spelling(fields, ("sessionName",))
     if known_name is None:
         raise ProtocolError("A command must name its session, as text, in 'sessionName'.")
     if kind == UNSUBSCRIBE:
         return Unsubscribe(known_name)
     tail, cursor, wait = fields.get("tail"), fields.get("cursor"), fields.get("wait")
+    _check_spelling(fields, _OPTIONS, known_name)
     try:
-        _check_fields(fields)
         check_options(tail, cursor, wait)
     except ProtocolError as error:
         raise ProtocolError(str(error), known_name) from None
     return Subscribe(known_name, tail, None if cursor is False else cursor, bool(wait))
 
 
-def _check_fields(fields: Iterable[str]) -> None:
-    """Raise ProtocolError for what is nearly an option's name; other fields are a client's own."""
+def _check_spelling(fields: Iterable[str], words: tuple[str, ...], session_name: str | None = None) -> None:
+    """Raise ProtocolError for what is nearly one of these fields' names; other fields are a client's own."""
     for field in fields:
-        if field in _OPTIONS:
+        if field in words:
             continue
-        for option in _OPTIONS:
-            if _is_slip(field.lower(), option):
-                raise ProtocolError(f"{field!r} is no option of a subscribe: {option!r} is one.")
+        for word in words:
+            if _is_slip(field.replace("_", "").lower(), word.lower()) and len(field) <= len(word) + 2:
+                kind = "option of a subscribe" if word in _OPTIONS else "field of a command"
+                raise ProtocolError(f"{field!r} is no {kind}: {word!r} is one.", session_name)
 
 
 def _is_slip(text: str, word: str) -> bool:

@@ -33,7 +33,7 @@ from .news import News
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
 from .search import Searches
-from .sessions import log_path
+from .sessions import directory_problem, log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
@@ -237,6 +237,11 @@ class LogStreamManager:
         with self._lock:
             self._on_close.append(callback)
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called. Any thread."""
+        return self._closed
+
     def close(self) -> None:
         """End everything: connections, subscriptions, threads, watches and descriptors. Idempotent.
 
@@ -276,6 +281,10 @@ class LogStreamManager:
         except NotALogError:
             problem = "has a log that is not a regular file"
         except PermissionError:
+            sentence = directory_problem(self._directory)
+            if sentence is not None:
+                self._troubles.warning("session %r cannot be opened: %s", session_name, sentence)
+                raise ProtocolError(sentence, session_name) from None
             problem = "has a log that the server may not read"
         except OSError as error:
             self._troubles.warning("session %r cannot be opened: %s", session_name, str(error))

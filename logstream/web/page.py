@@ -24,7 +24,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..engine.completion import Listing
-from ..engine.sessions import Session, find_session, list_sessions
+from ..engine.sessions import Session, directory_problem, find_session, list_sessions, unreadable
 from ..protocol import ProtocolError
 from ..tmux import Running
 from .access import WRONG_TOKEN, Refusal
@@ -74,11 +74,11 @@ def _sessions() -> Response:
     """The sessions that this client may see, the one that changed last first."""
     endpoint = _endpoint()
     config = current_app.config
-    sessions = [
-        session
-        for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
-        if endpoint.gate.allows(session.name)
-    ]
+    try:
+        listed = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+    except OSError as error:
+        return _unreadable(unreadable(error))
+    sessions = [session for session in listed if endpoint.gate.allows(session.name)]
     running = endpoint.running()
     now = time.time()
     if endpoint.fleet is not None:
@@ -86,6 +86,12 @@ def _sessions() -> Response:
     with endpoint.manager.completions() as completions:
         rows = [_entry(session, completions, running.get(session.name), now) for session in sessions]
     return json_response(rows)
+
+
+def _unreadable(sentence: str) -> Response:
+    """The answer where the directory of the logs cannot be read: nothing is known of what is in it."""
+    _gate().refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), sentence)
+    return Response(f"{sentence}\n", status=503, mimetype="text/plain")
 
 
 def _entry(session: Session, completions: Listing, running: Running | None, now: float) -> dict[str, object]:
@@ -134,7 +140,14 @@ def _one(name: str) -> Response:
     endpoint = _endpoint()
     config = current_app.config
     found = find_session(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"], name)
+    if found is None and endpoint.fleet is not None:  # no copy of it is here yet
+        for entry in endpoint.fleet.sessions(time.time()):
+            if entry["name"] == name:
+                return json_response(entry)
     if found is None:
+        problem = directory_problem(config["LOGSTREAM_DIRECTORY"])
+        if problem is not None:
+            return _unreadable(problem)
         response = json_response({"error": f"Session {name!r} was not found."})
         response.status_code = 404
         return response

@@ -1,5 +1,5 @@
-// What the server says of a session beside its log: how large its terminal is, as long as it runs in tmux, and how its
-// command has ended.
+// What the server says of a session beside its log: whether there is one, whether it runs in tmux and how large its
+// terminal is there, when it has changed, and how its command has ended.
 
 /** @typedef {import("./view.js").Size} Size */
 
@@ -12,6 +12,11 @@ export class ServerFacts {
   size = null;
   /** Of the session's command; null as long as it is not known. @type {number | null} */
   exitCode = null;
+  /** Whether there is such a session; null as long as it is not known. @type {boolean | null} */
+  exists = null;
+  isRunning = false; // in tmux
+  /** When its log has changed last, by the page's clock; null as long as it is not known. @type {number | null} */
+  changed = null;
   #url;
   #onAnswer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -60,15 +65,29 @@ export class ServerFacts {
       const headers = { Accept: "application/json" };
       const answer = await fetch(this.#url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
       if (answer.status >= ERROR) return;
-      if (answer.ok && answer.headers.get("Content-Type")?.startsWith("application/json")) found = await answer.json();
+      const isJSON = answer.headers.get("Content-Type")?.startsWith("application/json") ?? false;
+      if (answer.ok && isJSON) found = await answer.json();
+      this.exists = isJSON ? answer.ok : null;
+      this.changed = changeOf(found?.changed, answer.headers.get("Date"));
     } catch {
       return; // there is no server now, or none that answers
     }
-    const { columns, rows, exit_status: exitStatus } = found ?? {};
+    const { columns, rows, state, exit_status: exitStatus } = found ?? {};
+    this.isRunning = state === "running";
     this.size = isCount(columns) && isCount(rows) ? { columns, rows } : null;
     this.exitCode = typeof exitStatus === "number" ? exitStatus : null;
     this.#onAnswer();
   }
+}
+
+/**
+ * A time by the server's clock as one by the page's own, which may be set otherwise.
+ *
+ * @param {unknown} changed in seconds since the epoch @param {string | null} date when the server has answered
+ */
+function changeOf(changed, date) {
+  const age = Date.parse(date ?? "") - 1000 * Number(changed);
+  return Number.isNaN(age) ? null : performance.now() - Math.max(0, age);
 }
 
 /** @param {unknown} value @returns {value is number} */
