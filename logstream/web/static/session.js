@@ -84,7 +84,7 @@ end.addEventListener("click", () => {
 });
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
-copyPlainly(views);
+for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
 addKeys();
 const times = { reader, keys, tools, excerpt: element("#excerpt", HTMLElement), form: element("#go-to-time", HTMLFormElement) };
 new LineTimes(location.pathname, times);
