@@ -19,6 +19,7 @@ _PREFIX = "LOGSTREAM_"
 _SWITCHES = ("on", "true", "yes", "1", "false", "no", "0")  # for whoever takes a setting for a switch
 # What Kubernetes sets in each container beside a service that is called logstream.
 _SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+_WATCHERS = ("auto", "inotify", "observer", "sweep")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Of the stand-alone server, of a session host, and the address that the command line asks.
 _OTHERS = ("bind", "host", "proxies", "url")
@@ -49,6 +50,7 @@ class Settings:
     max_command: int = 64 * 1024  # bytes
     ping_interval: float = 25.0  # seconds of silence after which a client is asked whether it is there
     stall_timeout: float = 30.0  # seconds in which a client may take nothing while there is something for it
+    watcher: str = "auto"  # or "inotify", "observer", "sweep"
     tmux: str = "auto"  # or "off", or a tmux server's socket, by name or path
     log_level: str | None = None
     redis: str | None = None  # the address by which hosts and dashboards meet; the directory is a spool then
@@ -206,6 +208,12 @@ def _tmux(key: str, value: Any) -> str:
     return value
 
 
+def _watcher(key: str, value: Any) -> str:
+    if value not in _WATCHERS:
+        raise ConfigurationError(f"{key} must be one of {', '.join(_WATCHERS)}, not {value!r}")
+    return str(value)
+
+
 def _log_level(key: str, value: Any) -> str:
     level = value.upper() if isinstance(value, str) else value
     if level not in _LOG_LEVELS:
@@ -259,6 +267,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "max_command": _number(int, 1024, "bytes"),
     "ping_interval": _number(float, 0.1, "seconds"),
     "stall_timeout": _number(float, 0.1, "seconds"),
+    "watcher": _watcher,
     "tmux": _tmux,
     "log_level": _log_level,
     "redis": _redis,
