@@ -50,13 +50,13 @@ class Settings:
     max_command: int = 64 * 1024  # bytes
     ping_interval: float = 25.0  # seconds of silence after which a client is asked whether it is there
     stall_timeout: float = 30.0  # seconds in which a client may take nothing while there is something for it
-    watcher: str = "auto"  # or "inotify", "observer", "sweep"
     tmux: str = "auto"  # or "off", or a tmux server's socket, by name or path
     log_level: str | None = None
     redis: str | None = None  # the address by which hosts and dashboards meet; the directory is a spool then
     prefix: str = "logstream"  # of the names in Redis
     copy: str = "followed"  # or "all"
     spool_size: int = 10 * 1024**3  # bytes
+    watcher: str = "auto"  # or "inotify", "observer", "sweep"
 
     @classmethod
     def load(cls, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -269,11 +269,11 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "max_command": _number(int, 1024, "bytes"),
     "ping_interval": _number(float, 0.1, "seconds"),
     "stall_timeout": _number(float, 0.1, "seconds"),
-    "watcher": _watcher,
     "tmux": _tmux,
     "log_level": _log_level,
     "redis": _redis,
     "prefix": _prefix,
     "copy": _copy,
     "spool_size": _number(int, 1024 * 1024, "bytes"),
+    "watcher": _watcher,
 }
