@@ -41,8 +41,8 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps tests that share a server in one of the processes that tests are distributed to.
 
-    Those in a browser, of which there are two, begin first, and then those that take long: nobody is to wait for them in
-    the end.
+    Those in a browser, of which there are two, begin first, and then those that take long: nobody is to wait for them
+    in the end.
     """
     browsing = {item.path for item in items if _is_in_browser(item)}
     browsers = {path: number % 2 for number, path in enumerate(sorted(browsing))}
