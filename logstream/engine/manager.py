@@ -75,6 +75,7 @@ class LogStreamManager:
         max_subscriptions: int | None = None,
         state: str | os.PathLike[str] | None = None,
         meter: Meter | None = None,
+        watcher: str = "auto",
     ) -> None:
         """Make a manager of the sessions whose logs are `<directory>/<session><suffix>`.
 
@@ -91,7 +92,7 @@ class LogStreamManager:
 
         A client that follows `max_subscriptions` sessions gets an error for any further one. `state` is the directory
         in which completions are written down, `<directory>/.logstream` where it is None. `meter` is told what can be
-        measured.
+        measured. `watcher` is what tells of changes: `inotify`, watchdog's `observer`, the `sweep` alone, or `auto`.
         """
         self._send = send
         self._offer_to_all = offer_to_all or (refuse_all if offer is None else one_by_one(offer))
@@ -99,7 +100,7 @@ class LogStreamManager:
         self._suffix = suffix
         self._max_subscriptions = max_subscriptions
         self._meter = meter
-        self._watcher = Watcher()
+        self._watcher = Watcher(watcher)
         self._sharing = Sharing()
         self._pace = Pace()
         place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
