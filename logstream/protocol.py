@@ -10,7 +10,6 @@ import threading
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -72,16 +71,17 @@ class Message(dict[str, Any]):
     A frame is made when it is first asked for, and then shared, whichever client it goes to. Any thread may ask.
     """
 
-    def __init__(self, **fields: Any) -> None:
-        super().__init__(fields)
-        # Held while _deflated is made, so that it is made once, and who asks meanwhile waits for it.
-        self._lock = threading.Lock()
-        self._deflated: bytes | None = None
+    _frame: bytes | None = None
+    _deflated: bytes | None = None
+    _deflating: threading.Lock | None = None
 
-    @cached_property
+    @property
     def frame(self) -> bytes:
         """The message as one unmasked WebSocket text frame."""
-        return text_frame(orjson.dumps(self))
+        frame = self._frame
+        if frame is None:
+            frame = self._frame = text_frame(orjson.dumps(self))
+        return frame
 
     def let_text_go(self) -> None:
         """Keep no more than the frame, for whoever looks at nothing else: a message that waits costs one form of it."""
@@ -90,7 +90,9 @@ class Message(dict[str, Any]):
 
     def deflated_frame(self) -> bytes:
         """The message as one compressed frame (RFC 7692)."""
-        with self._lock:
+        # Held while _deflated is made, so that it is made once, and who asks meanwhile waits for it. Few need it.
+        lock: threading.Lock = self.__dict__.setdefault("_deflating", threading.Lock())
+        with lock:
             if self._deflated is None:
                 frame = self.frame
                 payload = _deflate(memoryview(frame)[len(frame) - _payload_length(frame) :])
@@ -108,11 +110,13 @@ def data_message(
 ) -> Message:
     """Log text. `position` is the cursor after the text and the file's size in bytes, for those who asked for it."""
     message = Message(
-        type="logs:data",
-        sessionName=session_name,
-        data=text,
-        isInitial=initial,
-        isComplete=complete,
+        {
+            "type": "logs:data",
+            "sessionName": session_name,
+            "data": text,
+            "isInitial": initial,
+            "isComplete": complete,
+        }
     )
     if position is not None:
         message["cursor"], message["size"] = position

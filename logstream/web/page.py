@@ -74,15 +74,15 @@ def _sessions() -> Response:
     """The sessions that this client may see, the one that changed last first."""
     endpoint = _endpoint()
     config = current_app.config
+    now = time.time()
+    if endpoint.fleet is not None:
+        return json_response([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
     try:
         listed = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
     except OSError as error:
         return _unreadable(unreadable(error))
     sessions = [session for session in listed if endpoint.gate.allows(session.name)]
     running = endpoint.running()
-    now = time.time()
-    if endpoint.fleet is not None:
-        return json_response([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
     with endpoint.manager.completions() as completions:
         rows = [_entry(session, completions, running.get(session.name), now) for session in sessions]
     return json_response(rows)
@@ -132,6 +132,7 @@ def _session(name: str) -> str | Response:
         session=name,
         # Its path alone: whether TLS ends before us, only the browser knows.
         endpoint=urlsplit(url_for("logstream.websocket")).path,
+        elsewhere=_endpoint().fleet is not None,
     )
 
 
@@ -139,24 +140,32 @@ def _one(name: str) -> Response:
     """A session's row, and how large its terminal is, as long as tmux has it."""
     endpoint = _endpoint()
     config = current_app.config
+    fleet = endpoint.fleet
+    if fleet is not None:
+        known = fleet.session(name, time.time())
+        if known is not None:
+            return json_response(known)
+        if fleet.is_relay_away():
+            return _error(503, f"Whether there is a session {name!r} cannot be known now.", away="relay")
+        return _error(404, f"Session {name!r} was not found.", away=None)
     found = find_session(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"], name)
-    if found is None and endpoint.fleet is not None:  # no copy of it is here yet
-        for entry in endpoint.fleet.sessions(time.time()):
-            if entry["name"] == name:
-                return json_response(entry)
     if found is None:
         problem = directory_problem(config["LOGSTREAM_DIRECTORY"])
         if problem is not None:
             return _unreadable(problem)
-        response = json_response({"error": f"Session {name!r} was not found."})
-        response.status_code = 404
-        return response
+        return _error(404, f"Session {name!r} was not found.")
     running = endpoint.running().get(name)
     with endpoint.manager.completions() as completions:
         entry = _entry(found, completions, running, time.time())
     if running is not None and running.size is not None:
         entry["columns"], entry["rows"] = running.size
     return json_response(entry)
+
+
+def _error(status: int, sentence: str, **more: object) -> Response:
+    response = json_response({"error": sentence, **more})
+    response.status_code = status
+    return response
 
 
 def _wants_json() -> bool:

@@ -1,11 +1,13 @@
 // What the server says of a session beside its log: whether there is one, whether it runs in tmux and how large its
-// terminal is there, when it has changed, and how its command has ended.
+// terminal is there, when it has changed, how its command has ended, and whether its host can be heard, where that is
+// another machine.
 
 /** @typedef {import("./view.js").Size} Size */
 
 const INTERVAL = 2000; // milliseconds between questions whether a terminal has another size now
+const SELDOM = 5000; // milliseconds between questions whether a session's host can be heard
 const PATIENCE = 1000; // milliseconds that an answer may take
-const ERROR = 500; // the status from which on it is a server in trouble that answers, or a proxy for it
+const ERROR = 500; // the status from which on it is a server in trouble that answers, or a proxy for it, unless it says so
 
 export class ServerFacts {
   /** As the last answer has it; null where that says none. @type {Size | null} */
@@ -17,22 +19,34 @@ export class ServerFacts {
   isRunning = false; // in tmux
   /** When its log has changed last, by the page's clock; null as long as it is not known. @type {number | null} */
   changed = null;
+  /** Who is not heard of, "host" or "relay"; null for nobody. @type {string | null} */
+  away = null;
   #url;
   #onAnswer;
+  #isElsewhere;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer = undefined;
   /** The question that has no answer yet. @type {Promise<void> | null} */
   #asking = null;
   #ended = false;
 
-  /** @param {string} url of the session @param {() => void} onAnswer called after each answer */
-  constructor(url, onAnswer) {
+  /**
+   * @param {string} url of the session
+   * @param {() => void} onAnswer called after each answer
+   * @param {boolean} isElsewhere the session is on another host: that may be away, so that its log never begins
+   */
+  constructor(url, onAnswer, isElsewhere) {
     this.#url = url;
     this.#onAnswer = onAnswer;
+    this.#isElsewhere = isElsewhere;
     document.addEventListener("visibilitychange", () => this.#askAgain());
+    if (isElsewhere) this.ask();
   }
 
-  /** Ask, and then again and again while answers have a size and somebody looks. Does not fail: no answer is none. */
+  /**
+   * Ask, and then again and again while answers have a size, or the session is on another host, and somebody looks. Does
+   * not fail: no answer is none.
+   */
   ask() {
     this.#ended = false;
     return this.#ask();
@@ -49,13 +63,13 @@ export class ServerFacts {
     clearTimeout(this.#timer);
     this.#asking ??= this.#fetch().finally(() => {
       this.#asking = null;
-      this.#timer = setTimeout(() => this.#askAgain(), INTERVAL);
+      this.#timer = setTimeout(() => this.#askAgain(), this.size !== null ? INTERVAL : SELDOM);
     });
     return this.#asking;
   }
 
   #askAgain() {
-    if (this.size !== null && !this.#ended && !document.hidden) this.#ask();
+    if ((this.size !== null || this.#isElsewhere) && !this.#ended && !document.hidden) this.#ask();
   }
 
   async #fetch() {
@@ -64,18 +78,19 @@ export class ServerFacts {
     try {
       const headers = { Accept: "application/json" };
       const answer = await fetch(this.#url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-      if (answer.status >= ERROR) return;
       const isJSON = answer.headers.get("Content-Type")?.startsWith("application/json") ?? false;
-      if (answer.ok && isJSON) found = await answer.json();
-      this.exists = isJSON ? answer.ok : null;
+      if (isJSON) found = await answer.json();
+      if (answer.status >= ERROR && found?.away === undefined) return;
+      this.exists = isJSON && answer.status < ERROR ? answer.ok : null;
       this.changed = changeOf(found?.changed, answer.headers.get("Date"));
     } catch {
       return; // there is no server now, or none that answers
     }
-    const { columns, rows, state, exit_status: exitStatus } = found ?? {};
+    const { columns, rows, state, exit_status: exitStatus, away } = found ?? {};
     this.isRunning = state === "running";
     this.size = isCount(columns) && isCount(rows) ? { columns, rows } : null;
     this.exitCode = typeof exitStatus === "number" ? exitStatus : null;
+    this.away = typeof away === "string" ? away : null;
     this.#onAnswer();
   }
 }

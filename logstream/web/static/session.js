@@ -53,7 +53,7 @@ let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
 const head = new SessionHead(readAgain);
-const server = new ServerFacts(location.pathname, serverAnswered);
+const server = new ServerFacts(location.pathname, serverAnswered, "elsewhere" in log.dataset);
 const status = new Status(session);
 const client = new LogStream(endpoint, { state: connectionChanged });
 follow();
@@ -185,6 +185,7 @@ function show() {
   updating = false;
   const [name, text] = currentState();
   status.show(client.state, name, text);
+  head.showAway(complete ? null : server.away);
   if (total === null) return;
   head.show(view.facts, server.exitCode, view.size);
   size.textContent = bytes(total);
