@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import ssl
@@ -34,6 +35,7 @@ KINDS = {
     ("text", "output"): "test_a_pages_commands_run",
     ("python", ""): "test_a_program_runs",
     ("python", "app"): "test_an_app_starts_and_has_its_rules",
+    ("python", "tests"): "test_a_suite_passes",
     ("python", "signals"): "test_a_signals_receiver_is_called",
     ("html", ""): "tests/web/test_page_in_browser.py, by tests/readme_app.py",
     ("json", "sent"): "test_the_protocols_example_is_what_a_server_says",
@@ -170,6 +172,22 @@ def test_a_signals_receiver_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         session_completed.disconnect(names["tell"])
     assert asked == [("https://example.com/hook", b"build 0")]
+
+
+@pytest.mark.parametrize("block", blocks("python", "tests"), ids=lambda one: one.place)
+def test_a_suite_passes(block: Block, tmp_path: Path) -> None:
+    """A file of tests passes as it stands, in a directory of its own."""
+    (tmp_path / "test_shown.py").write_text(block.text)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/protocol.md"])
