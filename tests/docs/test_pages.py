@@ -33,6 +33,7 @@ TOKEN = "a-token-that-no-log-has"
 KINDS = {
     ("sh", ""): "test_a_pages_commands_run",
     ("text", "output"): "test_a_pages_commands_run",
+    ("console", ""): "test_a_pages_commands_run",
     ("python", ""): "test_a_program_runs",
     ("python", "app"): "test_an_app_starts_and_has_its_rules",
     ("python", "tests"): "test_a_suite_passes",
@@ -80,14 +81,14 @@ def test_the_two_commands_are_the_first_blocks() -> None:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, tmux: TmuxServer) -> Scene:
+def scene(tmp_path: Path, tmux: TmuxServer, pytestconfig: pytest.Config) -> Scene:
     """A machine of a reader's."""
-    return Scene(tmp_path, Path(tmux.socket))
+    return Scene(tmp_path, Path(tmux.socket), pytestconfig.getoption("--installed"))
 
 
 def commands(page: str) -> list[Block]:
     """A page's shell commands."""
-    return [block for block in SHOWN if block.page == page and block.language == "sh"]
+    return [block for block in SHOWN if block.page == page and block.language in ("sh", "console")]
 
 
 ASKS = re.compile(r"curl|logstream (tail|grep|complete|sessions)")  # a server that is there
@@ -109,6 +110,9 @@ def test_a_pages_commands_run(page: str, scene: Scene, tmp_path: Path) -> None:
     if not serves(page) and any(ASKS.search(block.text) for block in shown):
         shown.insert(0, Block(page, 0, "sh", "", "logstream serve\n"))
     outputs = dict(zip(shown, scene.run(shown), strict=True))
+    for block in shown:
+        if block.language == "console":
+            assert outputs[block] == scene.adapt(re.sub(r"^\$ .*\n", "", block.text, flags=re.M)), block.place
     for block, after in zip(blocks(page=page), blocks(page=page)[1:], strict=False):
         if after.kind == "output":
             assert outputs[block] == scene.adapt(after.text), after.place
