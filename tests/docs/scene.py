@@ -71,6 +71,10 @@ class Scene:
             text = text.replace(long, short)
         return text
 
+    def as_shown(self, output: str) -> str:
+        """What was printed, with a reader's address of the server and directory again."""
+        return output.replace(f":{self.port}", ":8000").replace(str(self.logs), "/tmp/saga-sessions")
+
     def run(self, shown: Sequence[Block]) -> list[str]:
         """Run blocks of shell commands one after the other, in one shell; what each of them prints on stdout.
 
@@ -80,7 +84,7 @@ class Scene:
         for block in shown:
             script += [f"# {block.place}", self._in_shell(block), f"printf '{_MARK}'"]
         ran = subprocess.Popen(
-            ["timeout", f"{PATIENCE:.0f}", "bash", "-c", "\n".join(script)],
+            ["timeout", f"{3 * PATIENCE:.0f}", "bash", "-c", "\n".join(script)],
             cwd=self.home,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
