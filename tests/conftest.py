@@ -28,8 +28,9 @@ settings.load_profile("logstream")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds where pictures are kept."""
+    """Adds where pictures are kept, and which installation the documentation's commands are run by."""
     parser.addoption("--screenshots", metavar="DIR", help="keep the README's picture of the page in this directory")
+    parser.addoption("--installed", metavar="PYTHON", help="run the documentation's commands by this one's logstream")
 
 
 def pytest_sessionstart() -> None:
