@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -140,11 +141,13 @@ class Inotify(EventEmitter, InotifyFD):
 class Watch:
     """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
 
+    __slots__ = ("_follower", "_id", "_inotify", "_wd", "directory", "file")
+
     def __init__(self, inotify: Inotify, file: LogFile, follower: Follower) -> None:
         """Have `follower` woken for each change of a file. Raises OSError where there is no watch to be had."""
         self._inotify = inotify
         self._follower = follower
-        self.directory = os.path.dirname(follower.path)
+        self.directory = sys.intern(os.path.dirname(follower.path))  # one for all of them: it is compared a lot
         self.file: LogFile | None = file if is_told_of(file, self.directory) else None
         self._id = CallbackId(id(self))
         # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
