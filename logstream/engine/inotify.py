@@ -121,7 +121,21 @@ class Inotify(EventEmitter, InotifyFD):
                 self.handle_event(self._events.popleft())  # type: ignore[arg-type]
                 if shift.stuck_with is not None and self.relief.come_back(shift):
                     return
-            self._take_apart(self._read_event_buffer(_EVENTS))
+            events = self._read_event_buffer(_EVENTS)
+            if len(events) != _EVENT.size:
+                self._take_apart(events)
+                continue
+            wd, mask, _, _ = _EVENT.unpack(events)  # one event alone, as nearly always
+            if mask & _RARE:
+                self._take_apart(events)
+                continue
+            with self._lock:
+                found = self._watch_for_wd.get(wd)
+                watches = list(found.callbacks.values()) if found is not None else ()
+            for watch in watches:
+                self.relief.wake(shift, watch.follower)  # type: ignore[attr-defined]
+            if shift.stuck_with is not None and self.relief.come_back(shift):
+                return
 
     def _take_apart(self, events: bytes) -> None:
         changed: dict[int, None] = {}
@@ -141,12 +155,12 @@ class Inotify(EventEmitter, InotifyFD):
 class Watch:
     """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
 
-    __slots__ = ("_follower", "_id", "_inotify", "_wd", "directory", "file")
+    __slots__ = ("_id", "_inotify", "_wd", "directory", "file", "follower")
 
     def __init__(self, inotify: Inotify, file: LogFile, follower: Follower) -> None:
         """Have `follower` woken for each change of a file. Raises OSError where there is no watch to be had."""
         self._inotify = inotify
-        self._follower = follower
+        self.follower = follower
         self.directory = sys.intern(os.path.dirname(follower.path))  # one for all of them: it is compared a lot
         self.file: LogFile | None = file if is_told_of(file, self.directory) else None
         self._id = CallbackId(id(self))
@@ -172,7 +186,7 @@ class Watch:
     def on_event(self, event: InotifyEvent) -> None:
         """The file has changed."""
         inotify = self._inotify
-        inotify.relief.wake(inotify.loop.shift, self._follower)
+        inotify.relief.wake(inotify.loop.shift, self.follower)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The file is gone for good; the sweep finds the next one."""

@@ -38,6 +38,8 @@ from .sessions import directory_problem, log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
+from .texts import Texts
+from .timekeeper import Timekeeper
 from .watcher import NoThreadError, Watcher
 
 logger = logging.getLogger(__name__)
@@ -106,6 +108,8 @@ class LogStreamManager:
         self._completions = Completions(self._directory, suffix, self._state)
         self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
         self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
+        self.texts = Texts(self._pace, lambda: bool(self._feeds))
+        self.times = Timekeeper(self._directory, suffix, self._state, self._pace, lambda: self._feeds)
         self._on_completed: list[Callable[[str, int | None], object]] = []
         self._complete_elsewhere: Callable[[str], bool] | None = None
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
@@ -277,6 +281,7 @@ class LogStreamManager:
             self._forget(ws, "the server is closing")
         self._watcher.close()
         self.line_indexes.close()
+        self.times.close()
 
     def open_log(self, session_name: str) -> LogFile:
         """A session's log, opened safely. Raises ProtocolError."""
@@ -354,6 +359,7 @@ class LogStreamManager:
             return
         if end is None:
             self._news.settle()
+            self.times.settle()
             self._complete_if_known(session_name)  # if so, since we looked
         client.catchup.begin(subscription)
 
@@ -403,6 +409,7 @@ class LogStreamManager:
                 self._feeds.pop(session_name, None)
             late = [(self._clients[one.ws].catchup, one) for one in everyone if one.ws in self._clients]
         self._news.settle()
+        self.times.settle()
         for subscription in everyone:
             if subscription.over:
                 self._over(subscription)
@@ -463,6 +470,7 @@ class LogStreamManager:
             if self._feeds.get(feed.name) is feed:
                 del self._feeds[feed.name]
         self._news.settle()
+        self.times.settle()
 
     def _discard(self, ws: Hashable) -> None:
         """Forget a client that follows nothing and has nothing on its way out."""

@@ -44,7 +44,8 @@ def watcher() -> Iterator[Watcher]:
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the kernel's events lost."""
-    monkeypatch.setattr(inotify.Inotify, "_take_apart", lambda self, events: None)
+    read = inotify.Inotify._read_event_buffer
+    monkeypatch.setattr(inotify.Inotify, "_read_event_buffer", lambda self, size: read(self, size)[:0])
 
 
 def live(watcher: Watcher) -> watching.Watching:
