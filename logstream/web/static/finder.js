@@ -45,7 +45,7 @@ export class Finder {
   onHit = null;
   /** Told from where on the log has changed when it has grown. @type {((from: number) => void) | null} */
   onGrown = null;
-  /** Why nothing more is found, in a sentence. @type {string | null} */
+  /** Why nothing more is found. @type {SearchError | null} */
   error = null;
   /** Whether the server has too many searches to do. */
   isBusy = false;
@@ -235,6 +235,17 @@ export class Finder {
   }
 
   /**
+   * Search a part, whose hits `onHit` is told, whatever else has been searched.
+   *
+   * @param {number} from where a line begins
+   * @param {number} to
+   * @throws {SearchError}
+   */
+  async look(from, to) {
+    await this.#run(LISTING, () => ({ from, to, limit: MOST_OF_ONE }), this.#ended.signal);
+  }
+
+  /**
    * Search a part of the log, and note what is known by that.
    *
    * @param {number} urgency
@@ -245,6 +256,7 @@ export class Finder {
    */
   #run(urgency, plan, signal, onHit = () => {}) {
     return this.#turns.take(urgency, signal, async (turn) => {
+      if (this.error?.isWrong) throw this.error;
       const part = plan();
       const { from = 0, to = Infinity, reverse = false } = part;
       this.#reopened = Infinity;
@@ -252,7 +264,7 @@ export class Finder {
         const [first, last] = reverse ? [place, to] : [from, place];
         this.#found.cover(first, Math.min(last, this.#reopened));
       };
-      const end = await this.#server.search(
+      const searching = this.#server.search(
         { ...this.#pattern, ...part },
         {
           signal: turn,
@@ -273,6 +285,10 @@ export class Finder {
           },
         },
       );
+      const end = await searching.catch((error) => {
+        if (error instanceof SearchError && error.isWrong) this.#fail(error);
+        throw error;
+      });
       if (!end.more) cover(reverse ? from : Math.min(to, Math.max(this.#size, from + end.read)));
       this.#succeed();
       return end;
@@ -289,7 +305,7 @@ export class Finder {
   #fail(error) {
     if (this.#ended.signal.aborted) return true;
     if (!(error instanceof SearchError)) throw error;
-    this.error = error.message;
+    this.error = error;
     this.#onChange();
     return error.isWrong;
   }
