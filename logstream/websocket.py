@@ -6,6 +6,7 @@ wsproto speaks the protocol; this moves the bytes.
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import ssl
 import time
@@ -48,6 +49,7 @@ class WebSocket:
         self._timeout = timeout
         self._protocol = WSConnection(ConnectionType.CLIENT)
         self._open = self._ended = False
+        self.close_code: int | None = None  # which the server has given
         self._message: list[str] = []  # what has come of one that is not whole yet
         self._messages: deque[str] = deque()
         self._sock = _connect(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], deadline)
@@ -72,13 +74,14 @@ class WebSocket:
         """Send one message. Raises LostError or OSError."""
         self._send(TextMessage(data=text))
 
-    def receive(self, silence: float) -> str:
+    def receive(self, silence: float, deadline: float = math.inf) -> str:
         """The next message.
 
-        Raises TimeoutError where nothing at all has come for `silence` seconds, LostError, and other OSErrors.
+        Raises TimeoutError where nothing at all has come for `silence` seconds, or no message by the `deadline` (of
+        `time.monotonic`), LostError, and other OSErrors.
         """
         while not self._messages:
-            self._read(silence)
+            self._read(min(silence, _left(deadline)))
         return self._messages.popleft()
 
     def close(self) -> None:
@@ -123,6 +126,7 @@ class WebSocket:
             raise RefusedError(event.status_code)
         elif isinstance(event, CloseConnection):
             self._ended = True
+            self.close_code = int(event.code)
 
 
 def _connect(host: str, port: int, deadline: float) -> socket.socket:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from logstream.testing import leftovers
+
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +35,10 @@ def wait_until(condition: Callable[[], object], timeout: float = PATIENCE) -> No
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.005)
+
+
+# Before a command: what permissions forbid is forbidden to it, also where root runs the tests.
+AS_ANYONE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 
 
 class Answer(NamedTuple):
@@ -191,15 +197,7 @@ def count_descriptors(pid: int | str = "self") -> int:
     """How many descriptors a process has open."""
     if pid == "self":
         gc.collect()  # what an earlier test's errors still hold is not this one's
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return leftovers.count_descriptors(pid)
 
 
-def count_watches(pid: int | str = "self") -> int:
-    """How many inotify watches a process holds, by the kernel's account."""
-    count = 0
-    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
-        try:
-            count += entry.read_text().count("inotify wd:")
-        except FileNotFoundError:
-            pass  # closed since it was listed
-    return count
+count_watches = leftovers.count_watches

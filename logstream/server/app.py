@@ -40,9 +40,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             check_session_name(name, app.config["LOGSTREAM_SUFFIX"])
         except ProtocolError as error:
             return Response(f"{error}\n", status=400, mimetype="text/plain")
-        if endpoint.fleet is None:
-            logs.manager.notify_session_completed(name)
-        elif not endpoint.fleet.complete(name):
+        if not logs.complete(name):
             return Response(f"The host of session {name!r} is away.\n", status=503, mimetype="text/plain")
         return Response(status=204)
 

@@ -37,14 +37,14 @@ class SocketAdapter:
         A silent client is pinged. It is gone if it then neither says nor takes anything.
         """
         self.before_reading()
-        pinged: int | None = None  # what had been sent when it was asked whether it is there
+        pinged: object = None  # what it had taken last when it was asked whether it is there
         while not wait_ready(self.connection.sock, select.POLLIN, self._ping_interval):
-            if pinged is not None and self.connection.bytes_sent == pinged:
+            if pinged is not None and self.connection.last_taken is pinged:
                 logger.debug("a client has not answered for %g seconds", self._ping_interval)
                 self.connection.abort()
                 return b""
             if self.connection.offer_frame(_PING):
-                pinged = self.connection.bytes_sent
+                pinged = self.connection.last_taken
         return self.connection.sock.recv(size)
 
     def send(self, data: bytes) -> None:

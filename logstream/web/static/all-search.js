@@ -10,7 +10,7 @@ import { SENT_AWAY } from "./turns.js";
 /**
  * @typedef {import("./search-stream.js").Hit} Hit
  * @typedef {import("./finder.js").Pattern} Pattern
- * @typedef {{ element: HTMLElement, hits: HTMLElement, more: HTMLElement, count: number }} Group the hits in one session
+ * @typedef {{ hits: HTMLElement, more: HTMLElement, count: number }} Group the hits in one session
  */
 
 const MOST = 10_000; // hits of one search
@@ -125,7 +125,7 @@ export class AllSearch {
     hits.role = "list";
     group.append(title, hits, more);
     this.#place.append(group);
-    const made = { element: group, hits, more, count: 0 };
+    const made = { hits, more, count: 0 };
     this.#groups.set(session, made);
     return made;
   }
