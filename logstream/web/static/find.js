@@ -84,11 +84,9 @@ export class Find {
       onClose: () => this.#close(),
     });
     this.#marks = new Marks(reader, this.#log, this.#excerpt);
-    this.#list = new HitList(this.#listPlace, (hit) => this.#go(hit));
-    this.#filtered = new HitList(this.#filterPlace, (hit) => {
-      this.#setFilter(false);
-      this.#go(hit);
-    });
+    this.#list = new HitList(this.#listPlace, (hit) => this.#choose(hit));
+    this.#filtered = new HitList(this.#filterPlace, (hit) => this.#choose(hit));
+    for (const place of [this.#listPlace, this.#filterPlace]) place.addEventListener("keydown", (event) => this.#goToEnd(event));
     reader.onMove(() => {
       if (!document.hidden) this.#grown();
       this.#lookLater();
@@ -276,6 +274,13 @@ export class Find {
     return own.bottom > all.top && own.top < all.bottom;
   }
 
+  /** @param {Place} hit in a list */
+  #choose(hit) {
+    this.#wrapped = "";
+    this.#setFilter(false);
+    this.#go(hit);
+  }
+
   /** @param {Place} hit */
   #go({ offset, end }) {
     this.#current = { offset, end };
@@ -308,22 +313,37 @@ export class Find {
     this.#openWindow(this.#current?.offset ?? (isAtEnd ? size : topOffset), isFiltered ? FILTER : LIST, isAtEnd);
   }
 
-  /** @param {number} place @param {import("./hit-window.js").Bounds} bounds @param {boolean} follow stay at the end */
-  #openWindow(place, bounds, follow) {
+  /**
+   * @param {number} place
+   * @param {import("./hit-window.js").Bounds} bounds
+   * @param {boolean} follow stay at the end
+   * @param {Place | null} point the hit that is to be in sight
+   */
+  #openWindow(place, bounds, follow, point = this.#current) {
     const finder = this.#finder;
     if (finder === null) return;
     this.#window?.close();
     const list = bounds === LIST ? this.#list : this.#filtered;
-    let isPointed = this.#current === null;
+    let isPointed = point === null;
     const window = new HitWindow(finder, place, bounds, () => {
       if (window !== this.#window) return;
       list.update();
-      if (!isPointed && this.#current !== null) isPointed = list.point(this.#current.offset);
+      if (!isPointed && point !== null) isPointed = list.point(point.offset);
     });
     this.#window = window;
     list.show(window, follow);
     window.load("after");
     window.load("before");
+  }
+
+  /** Home and End lead to the ends of all hits, and not of those that are there. @param {KeyboardEvent} event */
+  #goToEnd(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    if (event.key !== "Home" && event.key !== "End") return;
+    event.preventDefault();
+    const isEnd = event.key === "End";
+    (this.#isFiltering ? this.#filterPlace : this.#listPlace).focus({ preventScroll: true });
+    this.#openWindow(isEnd ? this.#reader.size : 0, this.#isFiltering ? FILTER : LIST, isEnd, null);
   }
 
   #closeWindow() {

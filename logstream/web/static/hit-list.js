@@ -71,11 +71,11 @@ export class HitList {
     this.#rove();
     if (focused instanceof HTMLElement && !focused.isConnected) this.#focusAt(Number(focused.dataset.offset));
     this.#list.style.setProperty("--digits", `${Math.max(3, `${window.hits.at(-1)?.line ?? ""}`.length)}`);
-    if (this.#isAtEnd) this.#keep();
-    else this.#restore(anchor);
+    if (!this.#isAtEnd) this.#restore(anchor);
     this.#fill();
     const nothing = window.hits.length === 0 ? "Nothing is found." : "";
     this.#note.textContent = window.error ?? (window.isLoading ? "Searching …" : nothing);
+    this.#keep();
   }
 
   /** A line has been gone to: show where it is in the list. @param {number} offset */
@@ -157,9 +157,8 @@ export class HitList {
   }
 
   #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    const isAtEnd = scrollHeight - clientHeight - scrollTop <= AT_END;
-    this.#isAtEnd = isAtEnd && this.#window?.isAll.after === true;
+    const below = this.#list.getBoundingClientRect().bottom - this.#scroller.getBoundingClientRect().bottom;
+    this.#isAtEnd = below <= AT_END && (this.#isAtEnd || this.#window?.isAll.after === true);
     this.#fill();
   }
 
