@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from .client import Client, read_until
+from .reading import browser_memory
 from .report import Row, medians, quantiles
 from .servers import Logstream, Server
 
@@ -73,6 +74,8 @@ def _measure(server: Server) -> Iterator[tuple[str, Row]]:
     yield "the same during four searches", beside
     ratio = float(beside["p99 ms"]) / float(alone["p99 ms"])
     yield "the same, against without", {"p99 ratio": ratio}
+    _fill(server.log("long"), _COLOURED, 2048 * _MB)
+    yield "browser memory up, from the end of 2 GB to its beginning: MB", browser_memory(server, "long")
 
 
 def _live(server: Server, searches: int) -> Row:

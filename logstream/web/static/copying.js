@@ -18,5 +18,6 @@ function selectedText(element) {
   if (!element.contains(range.commonAncestorContainer)) return "";
   const selected = range.cloneContents();
   for (const other of selected.querySelectorAll(".number, [data-uncopied]")) other.remove();
-  return selected.textContent ?? "";
+  const parts = [...selected.querySelectorAll(".lines")]; // where what is around them is selected too
+  return (parts.length === 0 ? [selected] : parts).map(({ textContent }) => textContent ?? "").join("");
 }

@@ -49,6 +49,7 @@ export class ExcerptView {
   /** Asks again for what was to be shown, where there was no answer. @type {(() => Promise<boolean>) | null} */
   #missed = null;
   #active = false;
+  #hasLostMarks = false; // as the log has begun anew
 
   /**
    * @param {HTMLElement} scroller
@@ -152,6 +153,7 @@ export class ExcerptView {
 
   /** Mark lines. @param {Marks | null} marks */
   mark(marks) {
+    this.#hasLostMarks = false;
     this.marks = marks;
     for (const element of this.#elements) this.#showMark(element);
   }
@@ -363,10 +365,12 @@ export class ExcerptView {
   /** The log is not what it was: show what is there now, where the reader is. */
   async restart() {
     if (!this.#active) return;
-    const had = this.marks !== null;
+    this.#hasLostMarks ||= this.marks !== null;
+    const hasLostMarks = this.#hasLostMarks;
     this.mark(null);
+    this.#hasLostMarks = hasLostMarks;
     if (!(await this.show(this.topLine?.offset ?? 0, { anew: true }))) return;
-    this.say(`The log has begun anew.${had ? " What was marked is no longer in it." : ""}`);
+    this.say(`The log has begun anew.${hasLostMarks ? " What was marked is no longer in it." : ""}`);
   }
 
   /** @param {unknown} error */

@@ -105,6 +105,7 @@ export class PlaceBar {
     if (this.#grip === null) return;
     this.#grip = null;
     if (this.#share === 1) this.#callbacks.onEnd();
+    else this.#place();
   }
 
   /** @param {KeyboardEvent} event */

@@ -151,6 +151,11 @@ export class Reader {
   /** Mark lines, and put them into the address. @param {Marks | null} marks */
   mark(marks) {
     this.#excerpt.mark(marks);
+    this.#address(marks);
+  }
+
+  /** @param {Marks | null} marks that the address is to name */
+  #address(marks) {
     const { pathname, search } = location;
     history.replaceState(history.state, "", marks === null ? pathname + search : hashOf(marks));
   }
@@ -185,6 +190,8 @@ export class Reader {
   /** The log was truncated, rewritten or replaced. */
   restarted() {
     if (!this.#isLive) this.#excerpt.restart();
+    else this.#excerpt.mark(null);
+    if (marksOf(location.hash) !== null) this.#address(null);
     for (const listener of this.#onRestart) listener();
   }
 

@@ -83,7 +83,7 @@ end.addEventListener("click", () => {
 });
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
-copyPlainly(views);
+for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
 addKeys();
 new Find({ reader, keys, tools });
 document.addEventListener("visibilitychange", update);
