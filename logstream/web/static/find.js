@@ -22,7 +22,7 @@ import { SENT_AWAY } from "./turns.js";
  * @typedef {{ reader: Reader, keys: import("./keys.js").Keys, tools: import("./tools.js").Tools }} Page
  */
 
-const LIST = { page: 30, most: 300, context: 2 };
+const LIST = { page: 50, most: 300, context: 2 };
 const FILTER = { page: 200, most: 3000, context: 0 };
 /** What looks like an error, as long as the reader says nothing else: a regular expression of the server's. */
 export const ERRORS = String.raw`\b(\w*error|\w*exception|fatal|critical|panic(ked)?|traceback|fail(ed|ure)|segmentation fault)\b`;
