@@ -36,6 +36,7 @@ export class ExcerptView {
   #notice;
   #content = document.createElement("div");
   #lines = new ExcerptLines();
+  #log = ""; // which one they are of
   /** Of each line. @type {HTMLElement[]} */
   #elements = [];
   /** @type {Reading | null} */
@@ -119,6 +120,7 @@ export class ExcerptView {
     this.#succeed();
     this.say(this.marks !== null && this.marks[0] >= answer.size ? shorter(answer.size, this.marks[0]) : "");
     this.size = answer.size;
+    this.#log = answer.log;
     this.#asking.clear();
     this.#lines.set(answer.lines);
     this.#elements = answer.lines.map((line) => this.#elementOf(line));
@@ -310,7 +312,8 @@ export class ExcerptView {
     this.#asking.delete(side);
     this.#succeed();
     this.size = answer.size;
-    const lines = isAbove ? this.#lines.prepend(answer.lines) : this.#lines.append(answer.lines);
+    const isOther = answer.log !== this.#log;
+    const lines = isOther ? null : isAbove ? this.#lines.prepend(answer.lines) : this.#lines.append(answer.lines);
     if (lines === null) {
       this.restart();
       return;
@@ -409,7 +412,10 @@ export class ExcerptView {
       if (generation !== this.#generation) return;
       this.#succeed();
       const [line] = answer.lines;
-      if (line === undefined || line.offset !== last.offset) return;
+      if (answer.log !== this.#log || line?.offset !== last.offset) {
+        this.restart();
+        return;
+      }
       this.#lines.number(line);
       this.#renumber();
       this.#callbacks.onMove();
