@@ -100,10 +100,12 @@ export class ExcerptView {
   async show(offset, { anew = false, share = 0, choose } = {}) {
     this.#active = true;
     this.#generation += 1;
+    this.#asking.clear();
     this.#missed = null;
     const generation = this.#generation;
     const held = anew || choose !== undefined ? -1 : this.#lines.indexOf(offset);
     if (held >= 0) {
+      if (!this.#failed) this.say("");
       this.#scrollTo(held, share);
       return true;
     }
@@ -121,7 +123,6 @@ export class ExcerptView {
     this.say(this.marks !== null && this.marks[0] >= answer.size ? shorter(answer.size, this.marks[0]) : "");
     this.size = answer.size;
     this.#log = answer.log;
-    this.#asking.clear();
     this.#lines.set(answer.lines);
     this.#elements = answer.lines.map((line) => this.#elementOf(line));
     if (this.#content.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
