@@ -14,6 +14,19 @@ from ..serving import ServerProcess, wait_until
 LINES = 250_000  # more than a page keeps
 HOME, END, PAGE_DOWN, ENTER = ("Home", 36), ("End", 35), ("PageDown", 34), ("Enter", 13)
 
+# Of an element's text to what is behind it.
+CONTRAST = """
+const element = document.querySelector(arguments[0]);
+const values = (color) => color.match(/[\\d.]+/g).map(Number);
+const light = ([red, green, blue]) => [red, green, blue].map((value) => value / 255)
+  .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
+let behind = element;
+while (values(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+const [one, other] = [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor].map(values).map(light);
+return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
@@ -187,6 +200,16 @@ def test_lines_are_marked_and_their_address_opens_them(
     excerpt.check(log)
     assert first - 20 < int(excerpt.top()[0]) < first  # with some lines above
     assert browser.run("return document.activeElement.id") == "excerpt"
+    for scheme in ("light", "dark"):
+        browser.emulate(scheme)
+        for element in (
+            ".line:not(.marked) .number",
+            ".marked .number",
+            "#place",
+            "#tools button",
+            "[aria-pressed=true]",
+        ):
+            assert browser.run(CONTRAST, element) >= 4.5, (scheme, element)
     page.await_state("live")
     number = f"#excerpt [data-line='{first}'] .number"
     browser.driver.find_element("css selector", number).click()
