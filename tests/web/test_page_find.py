@@ -55,7 +55,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 def numbered(number: int) -> str:
     """A coloured line, which may have a needle."""
-    return f"\x1b[3{number % 8}mline {number}\x1b[0m" + (" nee\x1b[1mdle\x1b[0m ERROR\n" if number % EVERY == 7 else "\n")
+    return f"\x1b[3{number % 8}mline {number}\x1b[0m" + (
+        " nee\x1b[1mdle\x1b[0m ERROR\n" if number % EVERY == 7 else "\n"
+    )
 
 
 class Search:
