@@ -285,7 +285,7 @@ def test_keys_and_tools(open_page: Opening, server: ServerProcess, browser: Brow
     page.press("ArrowLeft", 37)
     assert browser.run(focused) == "Beginning"
     page.press("ArrowLeft", 37)
-    assert browser.run(focused) == "Keys"
+    assert browser.run(focused) == "Error ↓"
     enter(page, shift=False)
     dialog = page.seen("#keys")
     assert dialog is not None

@@ -84,8 +84,8 @@ end.addEventListener("click", () => {
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
 for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
-addKeys();
 new Find({ reader, keys, tools });
+addKeys();
 document.addEventListener("visibilitychange", update);
 
 /** What the keys do, and the tool bar. */
