@@ -230,6 +230,8 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
     search.press(Keys.END)
     wait_until(lambda: search.hits("#filtered")[-1:] == ["row 401 odd\n"])
     assert all("odd" in line for line in search.hits("#filtered"))
+    download = search.run("return document.querySelector('[data-download=matches]').href")
+    assert server.request(urlsplit(download).path + "?" + urlsplit(download).query)[1].splitlines()[-1] == "row 401 odd"
     append(path, "est\nrow 402\nrow 403 odd\n")
     wait_until(lambda: search.hits("#filtered")[-2:] == ["row 401 oddest\n", "row 403 odd\n"])
     end = "const one = document.querySelector('#filtered'); return one.scrollHeight - one.clientHeight - one.scrollTop"

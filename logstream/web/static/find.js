@@ -10,7 +10,7 @@ import { LineSource } from "./line-source.js";
 import { Marks } from "./marks.js";
 import { Matcher } from "./matcher.js";
 import { SearchLine } from "./search-line.js";
-import { search, SearchError } from "./search-stream.js";
+import { parameters, search, SearchError } from "./search-stream.js";
 import { setPressed } from "./tools.js";
 import { SENT_AWAY } from "./turns.js";
 
@@ -19,7 +19,8 @@ import { SENT_AWAY } from "./turns.js";
  * @typedef {import("./finder.js").Server} Server
  * @typedef {import("./found-hits.js").Place} Place
  * @typedef {import("./reader.js").Reader} Reader
- * @typedef {{ reader: Reader, keys: import("./keys.js").Keys, tools: import("./tools.js").Tools }} Page
+ * @typedef {{ reader: Reader, keys: import("./keys.js").Keys, tools: import("./tools.js").Tools,
+ *             downloads: import("./downloads.js").Downloads }} Page
  */
 
 const LIST = { page: 50, most: 300, context: 2 };
@@ -32,6 +33,7 @@ const SAID = 4000; // milliseconds for which it is shown what e and E have not f
 
 export class Find {
   #reader;
+  #downloads;
   /** @type {Server} */
   #server;
   #line;
@@ -70,8 +72,9 @@ export class Find {
   #saying = undefined;
 
   /** @param {Page} page */
-  constructor({ reader, keys, tools }) {
+  constructor({ reader, keys, tools, downloads }) {
     this.#reader = reader;
+    this.#downloads = downloads;
     const source = new LineSource(location.pathname);
     this.#server = {
       search: (query, options) => search(`${location.pathname}/search`, query, options),
@@ -306,6 +309,7 @@ export class Find {
     this.#log.inert = this.#excerpt.inert = isFiltered;
     if (isFiltered && hadFocus) this.#filterPlace.focus({ preventScroll: true });
     this.#views.classList.toggle("filtered", isFiltered);
+    this.#downloads.filter = isFiltered ? parameters({ ...this.#line.pattern, q: this.#line.pattern?.q ?? "" }) : null;
     this.#closeWindow();
     if (!isOn || (this.#listPlace.hidden && !isFiltered)) return;
     const { isLive, topOffset, size } = this.#reader;

@@ -60,8 +60,8 @@ async function ask(fetch, url, signal) {
   }
 }
 
-/** @param {Query} query */
-function parameters({ q, regex, case: cases, from, to, limit, context, reverse }) {
+/** A search as the options of its address. @param {Query} query */
+export function parameters({ q, regex, case: cases, from, to, limit, context, reverse }) {
   const found = new URLSearchParams({ q });
   for (const [name, value] of Object.entries({ regex, case: cases, from, to, limit, context, reverse })) {
     if (value !== undefined && value !== false) found.set(name, value === true ? "1" : String(value));

@@ -85,12 +85,12 @@ end.addEventListener("click", () => {
 });
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
-for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
-new Find({ reader, keys, tools });
+for (const one of ["#log", "#excerpt", "#filtered"]) copyPlainly(element(one, HTMLElement));
+const downloads = new Downloads(element("#download", HTMLDetailsElement), () => (view.size ?? head.chosen).columns);
+new Find({ reader, keys, tools, downloads });
 addKeys();
 const times = { reader, keys, tools, excerpt: element("#excerpt", HTMLElement), form: element("#go-to-time", HTMLFormElement) };
 new LineTimes(location.pathname, times);
-const downloads = new Downloads(element("#download", HTMLDetailsElement), () => (view.size ?? head.chosen).columns);
 document.addEventListener("visibilitychange", update);
 
 /** What the keys do, and the tool bar. */
