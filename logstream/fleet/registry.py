@@ -29,6 +29,10 @@ _ENDING = 2.0  # seconds that each thread has to end
 _WHOLE = 5.0  # seconds after which all is announced again, as if Redis had forgotten it
 _REMEMBERED = 24 * 3600.0  # seconds that a dashboard speaks of a host that is away
 _MOST_SESSIONS = 100_000  # of one host
+_MOST_BYTES = 64 * 1024 * 1024  # of Redis' memory that a host's sessions take; their names have up to 255 bytes
+_MOST_HOSTS = 4096
+_BEAT = 256  # bytes of a beat
+_VALUE = 256  # bytes that tell of a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Announced:
     def parse(cls, host: str, name: bytes, value: bytes) -> Announced | None:
         """What a hash has; None for what no host of ours has written."""
         try:
+            if len(value) > _VALUE:
+                return None
             session_name = name.decode()
             check_session_name(session_name)
             size, changed, completed, cursor = orjson.loads(value)
@@ -211,6 +217,7 @@ class Registry:
         # What was read last of each host's hash, so that only what has changed is read again.
         self._parsed: dict[str, dict[tuple[bytes, bytes], Announced | None]] = {}
         self._ships: dict[str, bytes] = {}  # which process ships for each host
+        self._excess = RateLimitedLog(logger, lines=1)
 
     def look(self) -> list[str]:
         """See who is there, and return those hosts that were not, or were started anew. Raises BusError."""
@@ -219,8 +226,11 @@ class Registry:
             keys = self._bus.do(lambda client: list(client.scan_iter(match=_escape(prefix) + "*", count=1000)))
             found = {key.decode("utf-8", "replace").removeprefix(prefix): key for key in keys}
             hosts = sorted(host for host in found if is_host(host))
-            beats = self._bus.do(lambda client: client.mget([found[host] for host in hosts])) if hosts else []
-            ships = {host: _ship_of(beat) for host, beat in zip(hosts, beats, strict=True) if beat is not None}
+            if len(hosts) > _MOST_HOSTS:
+                self._excess.warning("there are %d session hosts: all but %d are left out", len(hosts), _MOST_HOSTS)
+                del hosts[_MOST_HOSTS:]
+            beats = self._bus.pipeline(lambda pipeline: [pipeline.getrange(found[host], 0, _BEAT) for host in hosts])
+            ships = {host: _ship_of(beat) for host, beat in zip(hosts, beats, strict=True) if beat}
             anew = [host for host, ship in ships.items() if self._ships.get(host) != ship or host not in self._live]
             self._ships.update(ships)
             now = time.monotonic()
@@ -263,7 +273,7 @@ class Registry:
         try:
             self.look()
             with self._asking:
-                hosts = self.live_hosts()
+                hosts = self._bounded_hosts()
                 keys = [self._names.sessions(host) for host in hosts]
                 hashes = self._bus.pipeline(lambda pipeline: [pipeline.hgetall(key) for key in keys])
                 for host, entries in zip(hosts, hashes, strict=True):
@@ -278,6 +288,23 @@ class Registry:
         except BusError:
             return False
         return True
+
+    def _bounded_hosts(self) -> list[str]:
+        """The live hosts whose announcements are no larger than any host's of ours. Raises BusError."""
+        hosts = self.live_hosts()
+        keys = [self._names.sessions(host) for host in hosts]
+        counts = self._bus.pipeline(lambda pipeline: [pipeline.hlen(key) for key in keys])
+        sizes = self._bus.pipeline(lambda pipeline: [pipeline.memory_usage(key, samples=0) for key in keys])
+        bounded = []
+        for host, count, size in zip(hosts, counts, sizes, strict=True):
+            if count > _MOST_SESSIONS or (size or 0) > _MOST_BYTES:
+                self._excess.warning(
+                    "host %s announces %d sessions in %d bytes: more than %d in %d are not looked at",
+                    *(host, count, size or 0, _MOST_SESSIONS, _MOST_BYTES),
+                )
+            else:
+                bounded.append(host)
+        return bounded
 
     def live_hosts(self) -> list[str]:
         """The hosts that were heard of lately, in the order in which they come first to a name."""

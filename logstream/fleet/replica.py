@@ -19,7 +19,7 @@ from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
 from .copying import PATIENCE, Copy
 from .registry import Announced, Registry, entry
-from .spool import Spool
+from .spool import Spool, room
 from .words import (
     PULL,
     START,
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _TICK = 0.25  # seconds
 _ROLL = 3.0  # seconds between two rolls to a host
+_ROLLED = 1000  # names in one of its messages
 _MISSING_ROLL = 1.0  # seconds between two questions for a log that nobody has
 _BEATS = 1.0  # seconds between two looks at who is there
 _LIST = 5.0  # seconds between two looks at what there is, where all is to be copied
@@ -561,6 +562,8 @@ class Replica:
                 self._end(copy)
         for name in [one for one in self._guests if one not in wanted]:
             del self._guests[name]
+        for name in [one for one in list(self._resolved) if one not in wanted]:
+            self._resolved.pop(name, None)
         missing = [name for name in wanted if name not in self._copies and not self._begin_known(name)]
         if self._is_due("room", _ROOM):
             self._make_room()
@@ -598,7 +601,7 @@ class Replica:
             try:
                 if self._spool.evict(session.name):
                     self._evicted.add(session.name)
-                    excess -= session.size
+                    excess -= room(session.size)
             except OSError as error:
                 self._unwritable.warning("the spool cannot be made smaller: %s", error.strerror)
 
@@ -637,12 +640,17 @@ class Replica:
         for host in {copy.host for copy in self._copies.values()}:
             if self._is_due(f"roll {host}", _ROLL):
                 copies = [copy for copy in self._copies.values() if copy.host == host]
-                cursors = {copy.source_name: copy.file.cursor for copy in copies}
-                self._publish(self._names.ask(host), Roll(self._dashboard, cursors))
+                self._call(host, {copy.source_name: copy.file.cursor for copy in copies})
         if missing and self._is_due("missing", _MISSING_ROLL):
             for host in self.registry.live_hosts():
-                asked = {one.removesuffix(f"@{host}"): START for one in missing}
-                self._publish(self._names.ask(host), Roll(self._dashboard, asked))
+                self._call(host, {one.removesuffix(f"@{host}"): START for one in missing})
+
+    def _call(self, host: str, cursors: dict[str, str]) -> None:
+        """Send a roll, in parts of which none is long."""
+        names = list(cursors)
+        for start in range(0, len(names), _ROLLED):
+            part = {name: cursors[name] for name in names[start : start + _ROLLED]}
+            self._publish(self._names.ask(host), Roll(self._dashboard, part))
 
     def _is_due(self, what: str, interval: float) -> bool:
         now = time.monotonic()
