@@ -26,6 +26,7 @@ _LOOK = 1.0  # seconds between two looks at the directory
 _SHARE = 20  # or so many times what a look takes, where that is longer: thousands of logs are looked at less often
 _PATIENCE = 5.0  # seconds that the first look may take; a disk may hang
 _ENDING = 2.0  # seconds that each thread has to end
+_HANDOVER = 3.0  # seconds without a beat after which another one that waits speaks for a host
 _WHOLE = 5.0  # seconds after which all is announced again, as if Redis had forgotten it
 _REMEMBERED = 24 * 3600.0  # seconds that a dashboard speaks of a host that is away
 _MOST_SESSIONS = 100_000  # of one host
@@ -74,11 +75,16 @@ class Announcer:
     def __init__(
         self, bus: Bus, names: Names, host: str, ship: str, directory: str, suffix: str, completions: Completions
     ) -> None:
-        """`ship` tells this process from any other that announces itself as the same host."""
+        """`ship` tells this process from any other that announces itself as the same host.
+
+        Of several machines, or directories, under one name, the first one speaks; `origin` tells them apart.
+        """
         self._bus = bus
         self._names = names
         self._host = host
         self._ship = ship
+        self.origin = ship  # stays the same when the process is started anew; to be set before `start`
+        self.is_sole = False  # nobody else speaks for this host; any thread may read this
         self._directory, self._suffix = directory, suffix
         self._completions = completions
         self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
@@ -96,7 +102,7 @@ class Announcer:
         # Only for the thread that speaks:
         self._announced: dict[str, bytes] = {}
         self._again = 0.0  # when all is announced again
-        self._has_spoken = False
+        self._yielded = float("-inf")  # when another one spoke for this host last
 
     def start(self) -> None:
         """Begin. Once only."""
@@ -116,6 +122,8 @@ class Announcer:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(_ENDING)
+        if not self.is_sole:
+            return
         try:
             self._bus.do(lambda client: client.delete(self._names.host(self._host), self._names.sessions(self._host)))
         except BusError:
@@ -137,7 +145,7 @@ class Announcer:
         while not self._stop.is_set():
             self._speak.clear()
             try:
-                if self._bus.is_connected:
+                if self._bus.is_connected and self._has_turn():
                     self._announce(self._found or {})
             except BusError as error:
                 self._again = 0.0
@@ -155,7 +163,7 @@ class Announcer:
         changed = {name: value for name, value in sessions.items() if whole or self._announced.get(name) != value}
         gone = [name for name in self._announced if name not in sessions]
         key, beat_key = self._names.sessions(self._host), self._names.host(self._host)
-        beat = orjson.dumps([time.time(), self._ship])
+        beat = orjson.dumps([time.time(), self._ship, self.origin])
 
         def fill(pipeline: object) -> None:
             assert hasattr(pipeline, "hset")
@@ -166,11 +174,10 @@ class Announcer:
             if changed:
                 pipeline.hset(key, mapping=changed)
             pipeline.expire(key, EXPIRY)  # type: ignore[attr-defined]
-            pipeline.set(beat_key, beat, ex=EXPIRY, get=True)  # type: ignore[attr-defined]
+            pipeline.set(beat_key, beat, ex=EXPIRY)  # type: ignore[attr-defined]
 
-        before = self._bus.pipeline(fill)[-1]
+        self._bus.pipeline(fill)
         self._announced = sessions
-        self._look_for_rival(before)
 
     def _sessions(self) -> dict[str, bytes]:
         try:
@@ -192,14 +199,19 @@ class Announcer:
             self._cursors[session.name] = session.signature, cursor
         return Announced(session.name, self._host, session.size, session.changed, completed, cursor)
 
-    def _look_for_rival(self, before: bytes | None) -> None:
-        """Somebody has spoken since this process did, which nobody else should."""
-        has_spoken, self._has_spoken = self._has_spoken, True
-        if has_spoken and before is not None and _ship_of(before) != orjson.dumps(self._ship):
+    def _has_turn(self) -> bool:
+        """Whether this process speaks for its host: not while another machine or directory does. Raises BusError."""
+        beat = self._bus.do(lambda client: client.get(self._names.host(self._host)))
+        if beat is not None and _origin_of(beat) != self.origin:
+            self.is_sole, self._yielded, self._again = False, time.monotonic(), 0.0
             self._rivals.warning(
-                "another machine or directory is shipped as host %s too: give one of them another name with --host",
+                "another machine or directory is shipped as host %s already, and this one waits: "
+                "give it another name with --host",
                 self._host,
             )
+        else:
+            self.is_sole = beat is not None or time.monotonic() - self._yielded > _HANDOVER
+        return self.is_sole
 
 
 class Registry:
@@ -368,6 +380,14 @@ def _ship_of(beat: bytes) -> bytes:
         return orjson.dumps(orjson.loads(beat)[1])
     except (ValueError, LookupError, TypeError):
         return beat
+
+
+def _origin_of(beat: bytes) -> object:
+    """What tells the machine and directory that speaks for a host from another one."""
+    try:
+        return orjson.loads(beat)[2]
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _escape(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import hashlib
 import logging
 import os
 import queue
@@ -16,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ..engine.completion import Completion, Completions
 from ..engine.logfile import LogFile, Signature, signature_of, stat_log
@@ -172,6 +174,7 @@ class Ship:
             logger.warning("whether another one ships these logs cannot be known: %s", error)
         try:
             self._await_turn(fd, stop)
+            self._announcer.origin = _origin(fd) or self._announcer.origin
             yield
         finally:
             if fd >= 0:
@@ -194,6 +197,8 @@ class Ship:
     # On the thread of the bus.
 
     def _hear(self, channel: str, message: bytes) -> None:
+        if not self._announcer.is_sole:
+            return  # another one answers
         try:
             asked = parse(message)
         except WordsError as error:
@@ -220,7 +225,8 @@ class Ship:
 
     def _make_log(self, session_name: str) -> ShippedLog:
         def say(message: Message, dashboard: str | None) -> None:
-            self._outbox.put(channel if dashboard is None else self._names.to(dashboard, self._host), message)
+            if self._announcer.is_sole:
+                self._outbox.put(channel if dashboard is None else self._names.to(dashboard, self._host), message)
 
         channel = self._names.log(self._host, session_name)
         path = log_path(self._directory, session_name, self._suffix)
@@ -381,3 +387,18 @@ class Ship:
             self._pushed += log.pushed
         log.let_go()
         self._watcher.forget(log)
+
+
+def _origin(fd: int) -> str | None:
+    """What tells this machine and directory from all others, of the file that a process locks; None without one."""
+    if fd < 0:
+        return None
+    try:
+        kept = os.pread(fd, 64, 0)
+        if not kept:
+            kept = uuid.uuid4().hex.encode()
+            os.pwrite(fd, kept, 0)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()  # or else a copy of the directory would be the same
+    except OSError:
+        return None
+    return hashlib.sha256(kept + boot).hexdigest()[:32]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,18 +127,3 @@ def test_ten_thousand_sessions_are_listed_in_time(fleet: Fleet) -> None:
         took.append(time.monotonic() - began)
         assert len(json.loads(body)) == 10_000
     assert min(took) < 0.3
-
-
-def test_two_machines_under_one_name_are_told_of(fleet: Fleet, tmp_path: Path) -> None:
-    """Where two directories are shipped as one host, each of them says so, and what to do."""
-    one = fleet.ship()
-    other = tmp_path / "other"
-    other.mkdir()
-    with fleet.redis.client() as client:
-        key = Names().host("host1")
-
-        def say() -> bool:
-            client.set(key, json.dumps([time.time(), "another process"]))
-            return "--host" in one.output()
-
-        wait_until(say)
