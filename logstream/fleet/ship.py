@@ -241,9 +241,19 @@ class Ship:
     # On the watcher's threads.
 
     def _wake(self, log: ShippedLog) -> None:
+        """Give a log its turn here and now, where none waits for one: a thread is sooner at hand than another one.
+
+        Whoever wakes is relieved too, where that blocks.
+        """
         with self._lock:
             log.is_due = True
-            self._queue(log)
+            if log.is_queued:
+                return
+            if not self._turns.empty():
+                self._queue(log)
+                return
+            log.is_queued = True
+        self._serve(log)
 
     # What follows is for the thread that gives the turns, or has been relieved of that.
 
