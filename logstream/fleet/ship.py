@@ -72,8 +72,10 @@ class Ship:
         names: Names,
         state: str | None = None,
         on_follow: Callable[[], object] = lambda: None,
+        watcher: str = "auto",
     ) -> None:
-        """`on_follow()` is called when one more log is followed; `state` is where completions are written down.
+        """`on_follow()` is called when one more log is followed; `state` is where completions are written down;
+        `watcher` is the kind of what tells of changes.
 
         Raises ConfigurationError where the address is none. Nothing is connected yet.
         """
@@ -83,7 +85,7 @@ class Ship:
         self._on_follow = on_follow
         self._place = StateDirectory(state or os.path.join(directory, DIRECTORY_NAME))
         self._completions = Completions(directory, suffix, self._place)
-        self._watcher = Watcher()
+        self._watcher = Watcher(watcher)
         self.bus = Bus(
             url, channels=(names.ask(host),), on_message=self._hear, on_connect=lambda: self._announcer.announce_soon()
         )

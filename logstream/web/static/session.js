@@ -2,10 +2,12 @@
 
 import { Choice } from "./choices.js";
 import { copyPlainly } from "./copying.js";
+import { Downloads } from "./downloads.js";
 import { element } from "./elements.js";
 import { bytes } from "./format.js";
 import { KeysDialog } from "./keys-dialog.js";
 import { Keys } from "./keys.js";
+import { LineTimes } from "./line-times.js";
 import { LogStream } from "./logstream.js";
 import { Reader } from "./reader.js";
 import { ServerFacts } from "./server-facts.js";
@@ -84,6 +86,9 @@ element("#above", HTMLButtonElement).addEventListener("click", () => reader.goTo
 reader.onMove(showPlace);
 for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
 addKeys();
+const times = { reader, keys, tools, excerpt: element("#excerpt", HTMLElement), form: element("#go-to-time", HTMLFormElement) };
+new LineTimes(location.pathname, times);
+const downloads = new Downloads(element("#download", HTMLDetailsElement), () => (view.size ?? head.chosen).columns);
 document.addEventListener("visibilitychange", update);
 
 /** What the keys do, and the tool bar. */
