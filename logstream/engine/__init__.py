@@ -2,7 +2,7 @@
 
 From a file to who follows it: `logfile` (an open file), `reading` (a place in it), `sharing` (what several read at
 once), `subscription` (one client in one session), `feed` (one session, and who is live), `catchup` (one client, and
-what it is behind with), `watcher` (wakes feeds; `watching`, `inotify`, `fanout` and `relief` are parts of it),
+what it is behind with), `watcher` (wakes feeds; `watching`, `inotify`, `fanout`, `sweep` and `relief` are parts of it),
 `completion` (what is complete), `timekeeper` (when it arrived), `manager` (who follows what).
 
 The locks, in the order in which they may be taken: whoever holds one takes only those below it, and none that is

@@ -139,6 +139,7 @@ class Told:
     def __init__(self, fanout: FanOut, follower: Follower) -> None:
         self._fanout = fanout
         self.follower = follower
+        self.file: LogFile | None = None  # not all that is done to a file is told of
         directory, name = os.path.split(follower.path)
         self.directory = directory
         self.name = _plain(name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from watchdog.events import FileSystemEventHandler
@@ -15,6 +17,7 @@ from watchdog.utils import UnsupportedLibcError
 
 from .logfile import LogFile
 from .relief import Follower, Loop, Relief, Shift
+from .sweep import is_told_of
 
 try:
     from watchdog.observers.inotify_c import (
@@ -53,12 +56,12 @@ class InotifyObserver(BaseObserver):
     So nothing is queued, and the observer has no thread that would wait for it. Any thread may call.
     """
 
-    def __init__(self, relief: Relief) -> None:
-        """Open a descriptor; `relief` watches over the emitter's `loop`.
+    def __init__(self, relief: Relief, on_overflow: Callable[[], object] = lambda: None) -> None:
+        """Open a descriptor; `relief` watches over the emitter's `loop`. `on_overflow()` is told of lost events.
 
         Raises OSError where there is none to be had.
         """
-        super().__init__(Inotify, relief=relief)
+        super().__init__(Inotify, relief=relief, on_overflow=on_overflow)
         self.name = "inotify"
         self.schedule(FileSystemEventHandler(), os.sep)  # for whatever file: each has a watch of its own
         (emitter,) = self.emitters
@@ -93,13 +96,16 @@ class Inotify(EventEmitter, InotifyFD):
     that was written to several times is looked at once.
     """
 
-    def __init__(self, *arguments: Any, relief: Relief, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, relief: Relief, on_overflow: Callable[[], object] = lambda: None, **options: Any
+    ) -> None:
         """Open a descriptor; the rest is an emitter's. Raises OSError where there is none to be had."""
         if _missing:
             raise OSError(errno.ENOSYS, _missing)
         super().__init__(*arguments, **options)
         self._is_reading = False  # or else `close` leaves the descriptors to a thread that may never come to be
         self.relief = relief
+        self.on_overflow = on_overflow
         self._events: deque[_Changed | InotifyEvent] = deque()  # read, and not handled yet
         self.loop = Loop("logstream-inotify", self._read_on)
         self.loop.thread = self
@@ -149,10 +155,14 @@ class Inotify(EventEmitter, InotifyFD):
 class Watch:
     """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
 
+    __slots__ = ("_id", "_inotify", "_wd", "directory", "file", "follower")
+
     def __init__(self, inotify: Inotify, file: LogFile, follower: Follower) -> None:
         """Have `follower` woken for each change of a file. Raises OSError where there is no watch to be had."""
         self._inotify = inotify
         self.follower = follower
+        self.directory = sys.intern(os.path.dirname(follower.path))  # one for all of them: it is compared a lot
+        self.file: LogFile | None = file if is_told_of(file, self.directory) else None
         self._id = CallbackId(id(self))
         # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
         # Asked for is only what can matter: reading the file ourselves must not wake us.
@@ -171,6 +181,7 @@ class Watch:
     def cancel(self) -> None:
         """Have the kernel tell of the file no more."""
         self._inotify.remove_callbacks([(self._wd, self._id)])
+        self.file = None
 
     def on_event(self, event: InotifyEvent) -> None:
         """The file has changed."""
@@ -179,9 +190,11 @@ class Watch:
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The file is gone for good; the sweep finds the next one."""
+        self.file = None
 
     def on_queue_overflow(self) -> None:
         """Events were lost; the sweep finds what they told of."""
+        self._inotify.on_overflow()
 
 
 def why_no_inotify() -> str | None:

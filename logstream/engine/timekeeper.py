@@ -1,8 +1,8 @@
 """Looks once a second how large the logs are that are followed, and writes it down: see `arrivals`.
 
 It has a thread of its own, which asks nothing of those who follow, and takes no lock that they wait for. Where a
-thousand logs are written at once, it looks less often: it takes a fiftieth of one processor at most. Several processes
-may follow one log: each writes down what it has seen, and what they have seen together is true, too.
+thousand logs are written at once, it looks less often: it takes half a percent of one processor at most. Several
+processes may follow one log: each writes down what it has seen, and what they have seen together is true, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .state import StateDirectory
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds from look to look
-_SHARE = 50  # times as long as it has worked it rests, however many logs are written
+_SHARE = 200  # times as long as it has worked it rests, however many logs are written
 
 _RECORDS = "times"  # the directory of the records, each by the name of its log's file
 _WRITTEN = 5.0  # seconds after which is written down what is new

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import stat
 import threading
 import time
 from collections import deque
@@ -13,12 +11,15 @@ from typing import Protocol
 
 from .fanout import FanOut
 from .inotify import InotifyObserver
-from .logfile import LogFile, signature_of
+from .logfile import LogFile
 from .relief import Follower, Loop, Relief, Shift
+from .sweep import Round, Surroundings, are_as_seen, is_changed
 
-SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once
+SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once that nothing is sure to tell of
+TOLD_INTERVAL = 0.35  # seconds in which the others are
 _JOIN = 1.0  # seconds that all threads have to end
 _SLICE = 100  # files looked at in one go, so that a sweep of many delays no increment
+_TOLD_SLICE = 1000  # the same, of those that are looked at by their descriptors
 
 
 class NoThreadError(RuntimeError):
@@ -27,6 +28,9 @@ class NoThreadError(RuntimeError):
 
 class Watch(Protocol):
     """What an observer does for one follower."""
+
+    file: LogFile | None  # open, where all that is done to it is told of, but for what its directory's time tells
+    directory: str
 
     def cancel(self) -> None:
         """Do it no more."""
@@ -59,11 +63,12 @@ class Watching:
     def __init__(self, kind: str) -> None:
         """Make one of a `kind` of watcher; nothing runs yet."""
         self._kind = kind
-        # Guards _followers, _again, _later and _stopped; the sweep's thread waits on it.
+        # Guards _followers, _again, _later, _all and _stopped; the sweep's thread waits on it.
         self._changed = threading.Condition(threading.Lock())
         self._followers: dict[Follower, Watch | None] = {}
         self._again: deque[Follower] = deque()
         self._later: set[Follower] = set()
+        self._all = False  # whether each file is to be looked at now
         self._stopped = False
         # Guards the start: whoever comes meanwhile waits for it.
         self._starting = threading.Lock()
@@ -98,7 +103,7 @@ class Watching:
         observer: SharedObserver | None = None
         if self._kind in ("auto", "inotify"):
             try:
-                observer = InotifyObserver(self._relief)
+                observer = InotifyObserver(self._relief, self.look_at_all)
             except OSError as error:
                 problem = error
         # Where there are no more inotify instances, watchdog has none either.
@@ -176,45 +181,106 @@ class Watching:
     def _threads(self) -> list[threading.Thread]:
         return [self._sweep.thread, *(self._observer.threads() if self._observer is not None else [])]
 
+    def look_at_all(self) -> None:
+        """Have each file looked at now: the kernel has lost what it had to tell."""
+        with self._changed:
+            self._all = True
+            self._changed.notify()
+
     def _sweep_on(self, shift: Shift) -> None:
         """Look at each file once an interval, a slice at a time; wake between slices those who asked for it."""
-        while not self._stopped:
-            with self._changed:
-                followers = list(self._followers)
-                later, self._later = self._later, set()
-            slices = [followers[start : start + _SLICE] for start in range(0, len(followers), _SLICE)] or [[]]
-            for part in slices:
-                if not self._look_at(shift, part, later):
+        surroundings = Surroundings()
+        try:
+            untold = Round(SWEEP_INTERVAL, _SLICE, self._untold)
+            told = Round(TOLD_INTERVAL, _TOLD_SLICE, self._told)
+            while not self._stopped:
+                with self._changed:
+                    anew, self._all = self._all, False
+                for part in untold.slices(anew=anew):
+                    if not self._look_at(shift, part):
+                        return
+                for part in told.slices(anew=anew):
+                    if not self._glance_at(shift, part, surroundings, first=told.begins):
+                        return
+                if not self._serve(shift, min(untold.due, told.due) - time.monotonic()):
                     return
-                if not self._serve(shift, SWEEP_INTERVAL / len(slices)):
-                    return
+        finally:
+            surroundings.close()
 
-    def _look_at(self, shift: Shift, followers: list[Follower], later: set[Follower]) -> bool:
-        """Look at files, and wake those followers that must know, or are among `later`.
+    def _untold(self) -> list[Follower]:
+        """Those whose files are to be looked at by their paths: all, while a disk does not answer."""
+        with self._changed:
+            self._again.extend(self._later)
+            self._later.clear()
+            if self._relief.is_troubled:
+                return list(self._followers)
+            return [one for one, watch in self._followers.items() if watch is None or watch.file is None]
 
-        Returns whether the loop is still this shift's.
+    def _told(self) -> list[Follower]:
+        """Those whose files may be looked at by their descriptors."""
+        with self._changed:
+            if self._relief.is_troubled:
+                return []
+            return [one for one, watch in self._followers.items() if watch is not None and watch.file is not None]
+
+    def _glance_at(self, shift: Shift, followers: list[Follower], surroundings: Surroundings, *, first: bool) -> bool:
+        """Look at files by their descriptors, and closer where something has changed.
+
+        With the `first` of a round, their directories are looked at. Returns whether the loop is still this shift's.
         """
+        watched = [(one, watch, watch.file) for one in followers if (watch := self._followers.get(one)) is not None]
+        told = [(one, watch, file) for one, watch, file in watched if file is not None]
+        if not told:
+            return True
+        if first:
+            shift.calls += 1
+            shift.follower = told[0][0]  # if it does not come back, it is no better to ask this one
+            surroundings.look({watch.directory for watch in list(self._followers.values()) if watch is not None})
+            shift.follower = None
+            if shift.stuck_with is not None and self._relief.come_back(shift):
+                return False
+        as_seen = are_as_seen([one for one, _, _ in told], [file for _, _, file in told])
+        if all(as_seen) and not surroundings.have_changed:
+            return True
+        return self._look_at(
+            shift,
+            [
+                one
+                for (one, watch, _), same in zip(told, as_seen, strict=True)
+                if not same or surroundings.may_have_led_on(watch.directory)
+            ],
+        )
+
+    def _look_at(self, shift: Shift, followers: list[Follower]) -> bool:
+        """Look at files, and wake those followers that must know. Returns whether the loop is still this shift's."""
         relief = self._relief
         for follower in followers:
             if relief.is_troubled and relief.put_off(follower):
                 continue
             shift.calls += 1
             shift.follower = follower
-            changed = _is_changed(follower)
+            changed = is_changed(follower)
+            self._let_go(follower)
             shift.follower = None
-            if (changed or follower in later) and follower in self._followers:
+            if changed and follower in self._followers:
                 relief.wake(shift, follower)
             if shift.stuck_with is not None and relief.come_back(shift):
                 return False
         return True
+
+    def _let_go(self, follower: Follower) -> None:
+        """Hold no file that its follower's path does not lead to any more: it may be deleted, and take space."""
+        watch, seen = self._followers.get(follower), follower.seen
+        if watch is not None and (file := watch.file) is not None and (seen is None or seen[:2] != file.identity):
+            watch.file = None
 
     def _serve(self, shift: Shift, seconds: float) -> bool:
         """For so long, wake those who have asked for it. Returns whether the loop is still this shift's."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with self._changed:
-                self._changed.wait_for(lambda: self._again or self._stopped, left)
-                if self._stopped or not self._again:
+                self._changed.wait_for(lambda: self._again or self._all or self._stopped, left)
+                if self._stopped or self._all or not self._again:
                     break
                 follower = self._again.popleft()
                 known = follower in self._followers
@@ -223,21 +289,3 @@ class Watching:
                 if shift.stuck_with is not None and self._relief.come_back(shift):
                     return False
         return not self._stopped
-
-
-def _is_changed(follower: Follower) -> bool:
-    """Whether a follower has not seen its file as it is; notes that it has now.
-
-    There may be thousands of files, and nearly all are as they were: that takes one call, to the kernel.
-    """
-    seen = follower.seen
-    try:
-        found = os.lstat(follower.path)
-    except OSError:
-        follower.seen = None
-        return seen is not None
-    device, inode, size, changed = seen or (None, None, None, None)
-    if found.st_mtime_ns == changed and found.st_size == size and found.st_ino == inode and found.st_dev == device:
-        return False
-    follower.seen = signature_of(found) if stat.S_ISREG(found.st_mode) else None
-    return follower.seen != seen

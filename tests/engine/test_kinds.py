@@ -14,7 +14,7 @@ from logstream.engine.watcher import Watcher, why_not
 
 from ..recorder import Recorder
 from ..serving import wait_until
-from .test_changes import APPENDED, CHANGED, CHANGES, NEW, OLD, append
+from .test_changes import APPENDED, CHANGED, CHANGES, NEW, OLD, append, replace
 
 KINDS = ["inotify", "observer", "sweep"]
 
@@ -78,6 +78,7 @@ def test_what_tells_of_changes_is_not_the_sweep(
 ) -> None:
     """With the sweep asleep, text comes all the same, also of a file that another has been put in the place of."""
     monkeypatch.setattr(watching, "SWEEP_INTERVAL", 3600.0)
+    monkeypatch.setattr(watching, "TOLD_INTERVAL", 3600.0)
     (tmp_path / "sessions").mkdir()
     log = tmp_path / "sessions" / "Größe.out"
     log.write_text(OLD)
@@ -85,8 +86,7 @@ def test_what_tells_of_changes_is_not_the_sweep(
     for text in ("one\n", "two\n"):
         append(log, text)
         wait_until(lambda: clients.text("viewer").endswith(text))
-    log.rename(log.with_suffix(".1"))
-    log.write_text(NEW)
+    replace(log, NEW)
     wait_until(lambda: clients.text("viewer") == NEW)
     append(log, "more\n")
     wait_until(lambda: clients.text("viewer") == NEW + "more\n")
@@ -98,6 +98,7 @@ def test_where_there_is_no_inotify_auto_takes_watchdogs_observer_and_says_so(
     """As on macOS, and changes are told of all the same."""
     monkeypatch.setattr(inotify, "_missing", "not Linux")
     monkeypatch.setattr(watching, "SWEEP_INTERVAL", 3600.0)
+    monkeypatch.setattr(watching, "TOLD_INTERVAL", 3600.0)
     (tmp_path / "a.out").touch()
     caplog.set_level("INFO", "logstream")
     manager = LogStreamManager(clients.send, clients.offer, tmp_path)
