@@ -30,7 +30,7 @@ _SHARE = 200  # times as long as it has worked it rests, however many logs are w
 
 _RECORDS = "times"  # the directory of the records, each by the name of its log's file
 _LAST = 0.5  # seconds in which it is written down what is not, in the end
-_WRITTEN = 5.0  # seconds after which is written down what is new
+_WRITTEN = 10.0  # seconds after which is written down what is new
 _MOST = 2048  # standings of a log, of which older ones are left out
 _MOST_UNWRITTEN = 128  # the same, where they cannot be written down
 _MOST_BYTES = 256 * 1024  # of a record, which is then written anew with no more than those
