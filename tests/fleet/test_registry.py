@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from pathlib import Path
 
+import pytest
+
+from logstream.engine.completion import Completions
+from logstream.engine.sessions import Session
+from logstream.engine.state import StateDirectory
 from logstream.fleet.bus import Bus
-from logstream.fleet.registry import Announced, Registry
+from logstream.fleet.registry import Announced, Announcer, Registry
 from logstream.fleet.words import START, Names
 
 from ..serving import wait_until
@@ -39,6 +46,39 @@ def test_what_no_host_of_ours_has_written_is_left_out() -> None:
         (b"a", b'[1, 1.0, null, "x"]'),
     ]:
         assert Announced.parse("host1", name, value) is None, (name, value)
+
+
+def test_a_directory_that_cannot_be_read_takes_no_session_away(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What there was stays announced, since nothing is known of what there is; the operator is told in one line."""
+    (tmp_path / "build.out").write_text("one\n")
+    names = Names()
+    bus = Bus(redis_server.url, channels=("x",), on_message=lambda channel, message: None, on_connect=lambda: None)
+    bus.start()
+    completions = Completions(str(tmp_path), ".out", StateDirectory(str(tmp_path / "state")))
+    announcer = Announcer(bus, names, "host1", "ship1", str(tmp_path), ".out", completions)
+    looks = 0
+
+    def refuse(*_: object) -> list[Session]:
+        nonlocal looks
+        looks += 1
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    try:
+        assert bus.settle(10)
+        announcer.start()
+        with redis_server.client() as client:
+            wait_until(lambda: client.hexists(names.sessions("host1"), "build"))
+            monkeypatch.setattr("logstream.fleet.registry.list_sessions", refuse)
+            announcer.announce_soon()
+            wait_until(lambda: looks >= 3)
+            assert client.hexists(names.sessions("host1"), "build")
+    finally:
+        announcer.close()
+        bus.close()
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == ["The directory of the logs cannot be read: Permission denied."]
 
 
 def test_plain_name_is_the_first_live_host_s(redis_server: RedisServer) -> None:
