@@ -14,6 +14,7 @@ import urllib.request
 from typing import Any, NoReturn
 
 import click
+from flask.cli import NoAppException, ScriptInfo
 
 from .binding import binding_problem
 from .client import (
@@ -28,7 +29,7 @@ from .client import (
     follow,
     server_address,
 )
-from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
+from .config import DEFAULT_ADDRESS, ConfigurationError, as_environment, bind_address, check_environment
 from .console import in_utf8, say
 from .fleet.commands import ship
 from .grep import LineFilter, parse_pattern, search_options, search_sessions
@@ -57,6 +58,7 @@ _name = click.argument("name", callback=lambda context, parameter, value: in_utf
 def cli() -> None:
     """Live logs over WebSocket."""
     try:
+        _take_settings_of_app()
         check_environment()
     except ConfigurationError as error:
         _fail(str(error))
@@ -215,6 +217,31 @@ def _row(session: dict[str, Any]) -> str:
 def grep(url: str, token: str | None, **wanted: Any) -> None:
     """Print the lines that match PATTERN in the sessions' logs, or in all, like grep -E."""
     sys.exit(search_sessions(url, token, **wanted))
+
+
+def _take_settings_of_app() -> None:
+    """As `flask logstream`: do as the app does, by its config and where it has mounted LogStream.
+
+    Raises ConfigurationError.
+    """
+    info = click.get_current_context().find_object(ScriptInfo)
+    if info is None:
+        return
+    try:
+        app = info.load_app()
+    except NoAppException as error:
+        if info.app_import_path is None:
+            return  # there is none to be had
+        _fail(f"The app cannot be loaded: {str(error).strip().splitlines()[0]}")
+    os.environ.update(as_environment(app.config))
+    address = bind_address()
+    if "LOGSTREAM_URL" in os.environ or address.startswith("unix:"):
+        return
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    endpoints = [rule.rule for rule in app.url_map.iter_rules() if rule.endpoint == "logstream.websocket"]
+    prefix = endpoints[0].removesuffix("/ws") if endpoints else ""
+    os.environ["LOGSTREAM_URL"] = f"http://{host}:{port}{prefix}"
 
 
 class _Progress:
