@@ -157,6 +157,8 @@ def _directory(key: str, value: Any) -> str:
         found = os.path.isdir(path) or not os.stat(path)
     except FileNotFoundError:
         found = True  # who writes the logs makes it, with the permissions that they need
+    except PermissionError as error:
+        raise ConfigurationError(f"{key} cannot be looked at: {path!r}: {error.strerror}") from None
     except (OSError, ValueError):
         found = False
     if not found:

@@ -10,7 +10,6 @@ import threading
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -72,16 +71,17 @@ class Message(dict[str, Any]):
     A frame is made when it is first asked for, and then shared, whichever client it goes to. Any thread may ask.
     """
 
-    def __init__(self, **fields: Any) -> None:
-        super().__init__(fields)
-        # Held while _deflated is made, so that it is made once, and who asks meanwhile waits for it.
-        self._lock = threading.Lock()
-        self._deflated: bytes | None = None
+    _frame: bytes | None = None
+    _deflated: bytes | None = None
+    _deflating: threading.Lock | None = None
 
-    @cached_property
+    @property
     def frame(self) -> bytes:
         """The message as one unmasked WebSocket text frame."""
-        return text_frame(orjson.dumps(self))
+        frame = self._frame
+        if frame is None:
+            frame = self._frame = text_frame(orjson.dumps(self))
+        return frame
 
     def let_text_go(self) -> None:
         """Keep no more than the frame, for whoever looks at nothing else: a message that waits costs one form of it."""
@@ -90,7 +90,9 @@ class Message(dict[str, Any]):
 
     def deflated_frame(self) -> bytes:
         """The message as one compressed frame (RFC 7692)."""
-        with self._lock:
+        # Held while _deflated is made, so that it is made once, and who asks meanwhile waits for it. Few need it.
+        lock: threading.Lock = self.__dict__.setdefault("_deflating", threading.Lock())
+        with lock:
             if self._deflated is None:
                 frame = self.frame
                 payload = _deflate(memoryview(frame)[len(frame) - _payload_length(frame) :])
@@ -108,11 +110,13 @@ def data_message(
 ) -> Message:
     """Log text. `position` is the cursor after the text and the file's size in bytes, for those who asked for it."""
     message = Message(
-        type="logs:data",
-        sessionName=session_name,
-        data=text,
-        isInitial=initial,
-        isComplete=complete,
+        {
+            "type": "logs:data",
+            "sessionName": session_name,
+            "data": text,
+            "isInitial": initial,
+            "isComplete": complete,
+        }
     )
     if position is not None:
         message["cursor"], message["size"] = position
@@ -147,29 +151,34 @@ def parse_command(payload: str | bytes) -> Command:
     kind = fields.get("type")
     if kind == PING:
         return Ping()
+    if kind is None:
+        _check_spelling(fields, ("type",), known_name)
     if kind not in (SUBSCRIBE, UNSUBSCRIBE):
         raise ProtocolError(f"The type of a command must be {SUBSCRIBE!r}, {UNSUBSCRIBE!r} or {PING!r}.", known_name)
+    if name is None:
+        _check_spelling(fields, ("sessionName",))
     if known_name is None:
         raise ProtocolError("A command must name its session, as text, in 'sessionName'.")
     if kind == UNSUBSCRIBE:
         return Unsubscribe(known_name)
     tail, cursor, wait = fields.get("tail"), fields.get("cursor"), fields.get("wait")
+    _check_spelling(fields, _OPTIONS, known_name)
     try:
-        _check_fields(fields)
         check_options(tail, cursor, wait)
     except ProtocolError as error:
         raise ProtocolError(str(error), known_name) from None
     return Subscribe(known_name, tail, None if cursor is False else cursor, bool(wait))
 
 
-def _check_fields(fields: Iterable[str]) -> None:
-    """Raise ProtocolError for what is nearly an option's name; other fields are a client's own."""
+def _check_spelling(fields: Iterable[str], words: tuple[str, ...], session_name: str | None = None) -> None:
+    """Raise ProtocolError for what is nearly one of these fields' names; other fields are a client's own."""
     for field in fields:
-        if field in _OPTIONS:
+        if field in words:
             continue
-        for option in _OPTIONS:
-            if _is_slip(field.lower(), option):
-                raise ProtocolError(f"{field!r} is no option of a subscribe: {option!r} is one.")
+        for word in words:
+            if _is_slip(field.replace("_", "").lower(), word.lower()) and len(field) <= len(word) + 2:
+                kind = "option of a subscribe" if word in _OPTIONS else "field of a command"
+                raise ProtocolError(f"{field!r} is no {kind}: {word!r} is one.", session_name)
 
 
 def _is_slip(text: str, word: str) -> bool:

@@ -33,7 +33,7 @@ _OPTIONS = (
 )
 Opening = Callable[[str], "LogPage"]  # the type of the fixture `open_page`
 
-_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401")
+_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401", "status of 404", "status of 503")
 
 
 class Browser:
@@ -173,8 +173,12 @@ class LogPage:
         return str(self._run("return document.querySelector('.lines')?.textContent"))
 
     def state(self) -> str:
-        """The word that says how it is."""
+        """The word that says how the session is."""
         return str(self._run("return document.querySelector('#state')?.textContent"))
+
+    def connection(self) -> str:
+        """The word that says how the connection is."""
+        return str(self._run("return document.querySelector('#connection')?.textContent"))
 
     def seen(self, selector: str) -> str | None:
         """The text of an element; None where it is not shown."""

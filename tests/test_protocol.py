@@ -220,6 +220,33 @@ def test_what_is_nearly_an_option_is_refused(field: str) -> None:
     assert caught.value.session_name == "build"
 
 
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ({"typ": "subscribe:logs", "sessionName": "a"}, "'typ' is no field of a command: 'type' is one."),
+        ({"Type": "ping"}, "'Type' is no field of a command: 'type' is one."),
+        (
+            {"type": "subscribe:logs", "sessionname": "a"},
+            "'sessionname' is no field of a command: 'sessionName' is one.",
+        ),
+        (
+            {"type": "unsubscribe:logs", "session_name": "a"},
+            "'session_name' is no field of a command: 'sessionName' is one.",
+        ),
+        ({"type": "subscribe:logs"}, "A command must name its session, as text, in 'sessionName'."),
+    ],
+)
+def test_what_is_nearly_a_fields_name_is_said_where_that_field_is_missing(
+    command: dict[str, str], sentence: str
+) -> None:
+    """A command without type or session says which of its fields was meant to be that."""
+    with pytest.raises(ProtocolError) as caught:
+        parse_command(json.dumps(command))
+    assert str(caught.value) == sentence
+    assert parse_command('{"type": "ping", "Type": 5}') == Ping()
+    assert parse_command('{"type": "unsubscribe:logs", "sessionName": "a", "session_name": 1}') == Unsubscribe("a")
+
+
 @pytest.mark.parametrize("field", ["id", "requestId", "token", "user", "color", "detail", "watch", "current", "x", ""])
 def test_a_clients_own_fields_are_ignored(field: str) -> None:
     """What is not like an option is none of ours."""

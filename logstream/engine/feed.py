@@ -40,14 +40,16 @@ from types import TracebackType
 from ..protocol import Message
 from .logfile import LogFile, NotALogError, Signature, identity_of, signature_of, stat_log
 from .meter import Meter
+from .offering import OfferToAll
 from .reading import Reader, RewrittenError
 from .sharing import Sharing
-from .subscription import CHUNK, Increment, LogEnd, State, Subscription, next_limit
+from .subscription import CHUNK, LogEnd, State, Subscription, make_message, next_limit
 from .watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 BUDGET = 4 * CHUNK  # bytes that one wake-up may read, so that no session keeps the others waiting
+_SMALL = 8192  # bytes of an increment that is read without a look at the file's size
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ class Feed:
         self,
         name: str,
         path: str,
-        offer: Callable[[Hashable, Message], bool],
+        offer: OfferToAll,
         watcher: Watcher,
         end: LogEnd | None = None,
         *,
@@ -99,7 +101,8 @@ class Feed:
     ) -> None:
         """Make a feed that watches and reads nothing yet.
 
-        `offer(ws, message)` is called with the feed's locks held, so it must neither block nor call back.
+        `offer(clients, message)` returns those that could not take the message. It is called with the feed's locks
+        held, so it must neither block nor call back; nor may it raise.
         `end` is for a session that is complete already: its feed is not watched.
         """
         self.name = name
@@ -120,6 +123,8 @@ class Feed:
         self._lock = threading.Lock()
         self._members: dict[State, dict[Subscription, None]] = {state: {} for state in State}  # none that is over
         self._live = self._members[State.LIVE]
+        # The live ones' clients, by whether they get cursors; None where that has changed.
+        self._audiences: list[tuple[bool, list[Hashable]]] | None = None
         self._behind = self._members[State.BEHIND]
         self._waiting = self._members[State.WAITING]
         self._reader: Reader | None = None  # where the live ones stand, while there are any
@@ -278,6 +283,8 @@ class Feed:
 
     def _move(self, subscription: Subscription, state: State) -> None:
         self._members[subscription.state].pop(subscription, None)
+        if State.LIVE in (subscription.state, state):
+            self._audiences = None
         subscription.state = state
         if state is not State.OVER:
             self._members[state][subscription] = None
@@ -293,6 +300,14 @@ class Feed:
         subscription.pending, subscription.at_end = message, False
         if subscription is not self._joining:
             self._noted().hand_over.append(subscription)
+
+    def _find_audiences(self) -> list[tuple[bool, list[Hashable]]]:
+        audiences = [
+            (with_cursor, [subscription.ws for subscription in self._live if subscription.cursors is with_cursor])
+            for with_cursor in (False, True)
+        ]
+        self._audiences = [audience for audience in audiences if audience[1]]
+        return self._audiences
 
     def _watch(self, file: LogFile) -> None:
         """Have the watcher told that this is the file to watch."""
@@ -312,19 +327,21 @@ class Feed:
         try:
             # First what is there to send, and then whether the path still leads to it: what the old file
             # still holds goes out before the next one's in any case.
-            state = reader.file.state()
-            has_more = not final and self._advance(reader, state, budget)
+            start = reader.offset
+            has_more = not final and self._advance(reader, budget)
             found = self._look_for_file()
-            if found is None or identity_of(found) == reader.file.identity:
-                if found is not None:
-                    self.seen = signature_of(state)  # what was written since we read is still to be seen
+            if found is not None and identity_of(found) != reader.file.identity:
                 if final:
-                    self._send(reader, reader.file.size(), budget, final=True)
-            else:
-                if final:
-                    self._send(reader, state.st_size, budget)
+                    self._send(reader, reader.file.size(), budget)
                 if not has_more and self._live:
                     self._switch(reader, budget, final=final)
+            elif final:
+                self._send(reader, reader.file.size(), budget, final=True)
+            elif found is not None:
+                if found.st_size != reader.end and not has_more and self._live:
+                    self._advance(reader, budget)  # it counts as seen with what was written since
+                if reader.offset != start:
+                    self.meter.delivered(time.time() - found.st_mtime)
         except OSError as error:
             self._give_up(reader, error)
 
@@ -343,12 +360,14 @@ class Feed:
             for subscription in list(self._live):
                 self._fall_behind(subscription, reader, None)  # its own next read tells its client
 
-    def _advance(self, reader: Reader, state: os.stat_result, budget: int | None) -> bool:
-        before = reader.offset
-        has_more = self._send(reader, state.st_size, budget)
-        if reader.offset != before:
-            self.meter.delivered(time.time() - state.st_mtime)
-        return has_more
+    def _advance(self, reader: Reader, budget: int | None) -> bool:
+        """Send what is new. Returns whether the budget ran out before the end."""
+        text = reader.read_new(_SMALL)
+        if text is None:
+            return self._send(reader, reader.file.size(), budget)
+        if text:
+            self._tell(text, reader, reader.end)
+        return False
 
     def _look_for_file(self) -> os.stat_result | None:
         """What is at the path now, for which those who wait begin."""
@@ -379,10 +398,8 @@ class Feed:
                 break
             if complete:
                 self._end_at(LogEnd(reader.file, reader.offset))
-            self._tell(Increment(self.name, text, reader, size, initial=initial, complete=complete), reader)
-            if complete:
-                break
-            if reader.offset >= size:
+            self._tell(text, reader, size, initial=initial, complete=complete)
+            if complete or reader.offset >= size:
                 break
             initial = False
             if budget is not None:
@@ -407,22 +424,23 @@ class Feed:
             self._watch(file)
         self._send(reader, file.size(), budget, initial=True, final=final)
 
-    def _tell(self, increment: Increment, reader: Reader) -> None:
-        """Offer an increment to the live ones; who cannot take it falls behind."""
-        forms = increment.forms
+    def _tell(self, text: str, reader: Reader, size: int, *, initial: bool = False, complete: bool = False) -> None:
+        """Offer text to the live ones, `reader` being behind it; who cannot take it falls behind."""
         with self._lock:
-            if increment.initial:
+            if initial:
                 self.meter.started_over(len(self._live))
-            for subscription in list(self._live):
-                message = forms[subscription.cursors] or increment.message(subscription.cursors)
-                try:
-                    taken = self._offer(subscription.ws, message)
-                except Exception:
-                    logger.exception("offering a message failed")
-                    taken = False
-                if not taken:
-                    self._fall_behind(subscription, reader, message)
-                elif increment.complete:
+            for with_cursor, clients in self._audiences or self._find_audiences():
+                message = make_message(
+                    self.name, text, reader, size, initial=initial, complete=complete, with_cursor=with_cursor
+                )
+                refusing = self._offer(clients, message)
+                if refusing:
+                    late = set(refusing)
+                    for subscription in list(self._live):
+                        if subscription.cursors is with_cursor and subscription.ws in late:
+                            self._fall_behind(subscription, reader, message)
+            if complete:
+                for subscription in list(self._live):
                     self._move(subscription, State.OVER)
 
     def _join(self, subscription: Subscription) -> bool:

@@ -30,10 +30,11 @@ from .lineindex import LineIndexes
 from .logfile import LogFile, NotALogError
 from .meter import Meter
 from .news import News
+from .offering import Offer, OfferToAll, one_by_one, refuse_all
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
 from .search import Searches
-from .sessions import log_path
+from .sessions import directory_problem, log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 _GRACE = 0.5  # seconds that an unsubscribe waits for a message that is on its way out
 
 Send = Callable[[Hashable, Message], None]
-Offer = Callable[[Hashable, Message], bool]
 
 
 @dataclass(slots=True)
@@ -69,6 +69,7 @@ class LogStreamManager:
         directory: str | os.PathLike[str] = DEFAULT_DIRECTORY,
         suffix: str = DEFAULT_SUFFIX,
         *,
+        offer_to_all: OfferToAll | None = None,
         max_subscriptions: int | None = None,
         state: str | os.PathLike[str] | None = None,
         meter: Meter | None = None,
@@ -81,7 +82,8 @@ class LogStreamManager:
 
         `offer(ws, message)` is the same without blocking: it returns False when the client cannot take the
         message now, and is then sent it by `send`. It must not call the manager. Without it, `send` is
-        used for everything.
+        used for everything. `offer_to_all(clients, message)` is `offer` for many clients in one call, on the shortest
+        way: it returns those who cannot take the message now, and must not raise.
 
         A message is a dict with exactly the protocol's keys; its `frame` is the encoded WebSocket frame.
 
@@ -90,7 +92,7 @@ class LogStreamManager:
         measured.
         """
         self._send = send
-        self._offer: Offer = offer or _refuse
+        self._offer_to_all = offer_to_all or (refuse_all if offer is None else one_by_one(offer))
         self._directory = os.fspath(directory)
         self._suffix = suffix
         self._max_subscriptions = max_subscriptions
@@ -104,6 +106,7 @@ class LogStreamManager:
         self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
         self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
         self._on_completed: list[Callable[[str, int | None], object]] = []
+        self._complete_elsewhere: Callable[[str], bool] | None = None
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
         self._troubles = RateLimitedLog(logger)
         # Guards all below: who follows what. A feed's locks are not taken under it, since a feed may read meanwhile.
@@ -164,7 +167,7 @@ class LogStreamManager:
         """Forget a client and all that it follows, as `unsubscribe` does for each."""
         self._forget(ws, "it has disconnected", _GRACE)
 
-    def notify_session_completed(self, session_name: str, exit_status: int | None = None) -> None:
+    def notify_session_completed(self, session_name: str, exit_status: int | None = None) -> bool:
         """Send each subscriber what remains of a session and then its last message, `isComplete`.
 
         Who is behind gets it on arriving there. After that nothing of the session is left; a later
@@ -172,13 +175,30 @@ class LogStreamManager:
         follows or that does not exist. `exit_status` is its program's, where that is known; what `script` has written
         at the log's end goes before it. Does not wait for any client; only without `offer`, where all is left to
         `send`, it gives the clients half a second to be told.
+
+        Where sessions run on other hosts, the session's host is told, which tells everyone, and that is waited for.
+        Returns False where that host is away: then nothing is complete.
         """
         try:
             check_session_name(session_name, self._suffix)
         except ProtocolError:
-            return
+            return True
+        if self._complete_elsewhere is not None:
+            return self._complete_elsewhere(session_name)
+        self.complete_here(session_name, exit_status)
+        return True
+
+    def complete_here(self, session_name: str, exit_status: int | None = None) -> None:
+        """The same for who has heard from the session's host that all of the log is here."""
         while not self._complete(session_name, exit_status):
             pass
+
+    def complete_elsewhere(self, complete: Callable[[str], bool]) -> None:
+        """Have `complete(session_name)` tell the sessions' hosts what `notify_session_completed` is told here.
+
+        It returns False where a host is away.
+        """
+        self._complete_elsewhere = complete
 
     def subscription_count(self, session_name: str) -> int:
         """How many clients follow a session that is not complete."""
@@ -287,6 +307,10 @@ class LogStreamManager:
         except NotALogError:
             problem = "has a log that is not a regular file"
         except PermissionError:
+            sentence = directory_problem(self._directory)
+            if sentence is not None:
+                self._troubles.warning("session %r cannot be opened: %s", session_name, sentence)
+                raise ProtocolError(sentence, session_name) from None
             problem = "has a log that the server may not read"
         except OSError as error:
             self._troubles.warning("session %r cannot be opened: %s", session_name, str(error))
@@ -387,7 +411,7 @@ class LogStreamManager:
         for subscription in everyone:
             if subscription.over:
                 self._over(subscription)
-        if self._offer is _refuse:  # all is on its way, and most of it is there in a moment
+        if self._offer_to_all is refuse_all:  # all is on its way, and most of it is there in a moment
             deadline = time.monotonic() + _GRACE
             for catchup, subscription in late:
                 catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
@@ -475,14 +499,9 @@ class LogStreamManager:
         return Feed(
             session_name,
             self._path(session_name),
-            self._offer,
+            self._offer_to_all,
             self._watcher,
             end,
             meter=self._meter,
             sharing=self._sharing,
         )
-
-
-def _refuse(ws: Hashable, message: Message) -> bool:
-    """The offer of a manager that has only `send`."""
-    return False

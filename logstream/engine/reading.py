@@ -28,7 +28,7 @@ class Reader:
     only grew.
     """
 
-    __slots__ = ("at_end", "check", "file", "offset")
+    __slots__ = ("at_end", "check", "end", "file", "offset")
 
     def __init__(self, file: LogFile, offset: int = 0, check: bytes = b"") -> None:
         """`check` is what stands in the file from CHECK bytes before `offset` on."""
@@ -36,6 +36,7 @@ class Reader:
         self.offset = offset
         self.check = check
         self.at_end = False  # the last read found the file's end, wherever a look at its size had put that
+        self.end = -1  # where the last read ended, perhaps within a character
 
     @classmethod
     def at(cls, file: LogFile, offset: int) -> Reader:
@@ -58,6 +59,27 @@ class Reader:
         same_file = self.file.identity == other.file.identity
         return same_file and self.offset == other.offset and self.check == other.check
 
+    def read_new(self, limit: int) -> str | None:
+        """The text between the place and the file's end, whose size nobody has asked for, and move past it.
+
+        None, and no move, where `limit` bytes or more are there, or where the file was rewritten: `read` tells which.
+        Raises OSError.
+        """
+        offset, check = self.offset, self.check
+        before = min(CHECK, offset)
+        data = self.file.read(offset - before, before + limit)
+        length = len(data)
+        if length >= before + limit or not data.startswith(check):
+            return None
+        self.at_end = True
+        self.end = offset - before + length
+        if length == len(check):
+            return ""
+        text, consumed = decode_utf8(data, before, False)
+        self.offset = offset + consumed
+        self.check = data[max(0, before + consumed - CHECK) :]
+        return text
+
     def read(self, size: int, limit: int, *, final: bool = False, sharing: Sharing | None = None) -> str:
         """The text between the place and `size`, at most `limit` bytes of it, and move past it.
 
@@ -79,6 +101,7 @@ class Reader:
         if not data.startswith(self.check):
             raise RewrittenError
         self.at_end = len(data) < length
+        self.end = start + len(data)
         if self.at_end and final and not is_last:
             text, consumed = decode_utf8(data, before, True)
         self.offset += consumed

@@ -40,8 +40,28 @@ def find_session(directory: str, suffix: str, session_name: str) -> Session | No
     return Session(session_name, found.st_size, found.st_mtime, signature_of(found)) if found is not None else None
 
 
+def directory_problem(directory: str) -> str | None:
+    """Why the logs in a directory cannot be read, in a sentence; None where they can, or where it is not there."""
+    try:
+        os.stat(os.path.join(directory, "."))  # as whoever opens a log in it
+        with os.scandir(directory):
+            return None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return unreadable(error)
+
+
+def unreadable(error: OSError) -> str:
+    """The sentence for clients that a directory cannot be read."""
+    return f"The directory of the logs cannot be read: {error.strerror}."
+
+
 def list_sessions(directory: str, suffix: str) -> list[Session]:
-    """The sessions whose logs are in a directory, the one that changed last first; none where it is not there."""
+    """The sessions whose logs are in a directory, the one that changed last first; none where it is not there.
+
+    Raises OSError for a directory that cannot be read.
+    """
     sessions = []
     try:
         with os.scandir(directory) as entries:
@@ -53,9 +73,11 @@ def list_sessions(directory: str, suffix: str) -> list[Session]:
                     name = file_name.removesuffix(suffix)
                     check_session_name(name, suffix)
                     found = entry.stat(follow_symlinks=False)
+                except PermissionError:
+                    raise  # it is the directory's: a log that may not be read can be listed
                 except (OSError, ProtocolError, UnicodeDecodeError):
                     continue  # gone since it was listed, or nothing that could be asked for
                 sessions.append(Session(name, found.st_size, found.st_mtime, signature_of(found)))
-    except OSError:
+    except FileNotFoundError:
         return []
     return sorted(sessions, key=lambda session: session.changed, reverse=True)

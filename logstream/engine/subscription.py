@@ -50,39 +50,21 @@ class LogEnd(NamedTuple):
         return self.file is None or self.file.identity == file.identity
 
 
-class Increment:
-    """Text that was just read; each form of its message is made at most once, when first asked for."""
-
-    __slots__ = ("_position", "complete", "forms", "initial", "session_name", "text")
-
-    def __init__(
-        self, session_name: str, text: str, reader: Reader | None, size: int, *, initial: bool, complete: bool
-    ) -> None:
-        """`reader` stands behind the text, in a file of `size` bytes."""
-        self.session_name = session_name
-        self.text = text
-        self.initial = initial
-        self.complete = complete
-        self._position = (reader.offset, reader.check, size) if reader else (0, b"", size)
-        self.forms: list[Message | None] = [None, None]  # without a cursor, and with one
-
-    def form(self, with_cursor: bool) -> Hashable:
-        """What tells the messages of the same text apart."""
-        return self.session_name, self.initial, self.complete, self._position if with_cursor else None
-
-    def message(self, with_cursor: bool) -> Message:
-        """The message for clients that did, or did not, ask for cursors."""
-        form = self.forms[with_cursor]
-        if form is None:
-            offset, check, size = self._position
-            form = self.forms[with_cursor] = data_message(
-                self.session_name,
-                self.text,
-                initial=self.initial,
-                complete=self.complete,
-                position=(cursor_text(offset, check), size) if with_cursor else None,
-            )
-        return form
+def make_message(
+    session_name: str,
+    text: str,
+    reader: Reader | None,
+    size: int,
+    *,
+    initial: bool,
+    complete: bool,
+    with_cursor: bool,
+) -> Message:
+    """Text that was just read as a message. `reader` stands behind it, in a file of `size` bytes."""
+    if not with_cursor:
+        return data_message(session_name, text, initial=initial, complete=complete)
+    cursor = reader.cursor if reader is not None else cursor_text(0, b"")
+    return data_message(session_name, text, initial=initial, complete=complete, position=(cursor, size))
 
 
 def next_limit(initial: bool, remaining: int) -> int:
@@ -211,9 +193,15 @@ class Subscription:
             self.start_over(file)
 
     def _message(self, text: str, reader: Reader | None, size: int, *, complete: bool) -> Message:
-        increment = Increment(self.feed.name, text, reader, size, initial=self.initial, complete=complete)
+        name, initial, with_cursor = self.feed.name, self.initial, self.cursors
         self.initial = self.due = False
-        return self.feed.sharing.message(text, increment.form(self.cursors), lambda: increment.message(self.cursors))
+        place = (reader.offset, reader.check) if reader is not None else (0, b"")
+        form = name, initial, complete, (place, size) if with_cursor else None  # tells messages of the same text apart
+        return self.feed.sharing.message(
+            text,
+            form,
+            lambda: make_message(name, text, reader, size, initial=initial, complete=complete, with_cursor=with_cursor),
+        )
 
     def _sharing(self) -> Sharing | None:
         return self.feed.sharing if self.feed.is_loaded_by_several() else None

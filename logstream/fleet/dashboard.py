@@ -18,9 +18,10 @@ def create_dashboard(settings: Settings, manager: LogStreamManager) -> Replica |
         settings.redis,
         Names(settings.prefix),
         followed=manager.followed_sessions,
-        complete=manager.notify_session_completed,
+        complete=manager.complete_here,
         copy_all=settings.copy == "all",
         spool_size=settings.spool_size,
     )
+    manager.complete_elsewhere(replica.complete)
     manager.on_close(replica.close)
     return replica

@@ -13,7 +13,7 @@ import orjson
 
 from ..engine.completion import Completions
 from ..engine.logfile import Signature
-from ..engine.sessions import Session, list_sessions
+from ..engine.sessions import Session, list_sessions, unreadable
 from ..protocol import ProtocolError, check_session_name
 from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
@@ -74,6 +74,7 @@ class Announcer:
         self._directory, self._suffix = directory, suffix
         self._completions = completions
         self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
+        self._troubles = RateLimitedLog(logger, lines=1)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="logstream-announcer", daemon=True)
@@ -143,7 +144,11 @@ class Announcer:
         self._look_for_rival(before)
 
     def _sessions(self) -> dict[str, bytes]:
-        sessions = list_sessions(self._directory, self._suffix)[:_MOST_SESSIONS]
+        try:
+            sessions = list_sessions(self._directory, self._suffix)[:_MOST_SESSIONS]
+        except OSError as error:
+            self._troubles.warning("%s", unreadable(error))
+            return self._announced  # what there is now is not known
         with self._completions.listed() as completed_since:
             return {one.name: self._entry(one, completed_since(one.name, one.signature)).pack() for one in sessions}
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..engine.sessions import find_session
 from ..protocol import ProtocolError, check_session_name
 from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
@@ -218,7 +219,7 @@ class Replica:
             "lag_seconds": max((round(now - copy.moved) for copy in copies if not copy.is_level), default=0),
             "hosts": len(self.registry.live_hosts()),
             "hosts_away": len(self.registry.hosts_away()),
-            "relay_away": int(self._thread is not None and not self._bus.is_connected),
+            "relay_away": int(self.is_relay_away()),
         }
 
     def sessions(self, now: float) -> list[dict[str, Any]]:
@@ -239,7 +240,30 @@ class Replica:
                 entries.append(entry(session.name, kept, now, self.registry, relay_away))
         return sorted(entries, key=lambda one: one["changed"], reverse=True)
 
+    def session(self, name: str, now: float) -> dict[str, Any] | None:
+        """A session as the list has it; None where nobody is known to have it."""
+        self.start()
+        relay_away = not (self._bus.settle(_CONNECT) and self.registry.refresh(_LIST))
+        found = self._known(name)
+        if found is None and not relay_away:
+            relay_away = not self.registry.refresh(_BEATS)
+            found = self._known(name)
+        return entry(name, found, now, self.registry, relay_away) if found is not None else None
+
+    def is_relay_away(self) -> bool:
+        """Whether Redis cannot be reached."""
+        return self._thread is not None and not self._bus.is_connected
+
     # Who waits.
+
+    def _known(self, name: str) -> Announced | None:
+        """A session as it was announced, or by its copy alone."""
+        host, source_name = self._pinned(name) or self._resolve(name) or ("", "")
+        announced = self.registry.sessions().get(host, {}).get(source_name)
+        if announced is not None:
+            return announced
+        kept = find_session(self._spool.directory, self._spool.suffix, name)
+        return Announced(name, host, kept.size, kept.changed, None) if kept is not None else None
 
     def _find(self, name: str) -> tuple[str, str] | None:
         """Where a session is; None where no host says that it has it."""

@@ -99,8 +99,11 @@ class Spool:
             return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
 
     def copies(self) -> list[Session]:
-        """The copies that there are, the one that was written to last first."""
-        return list_sessions(self.directory, self.suffix)
+        """The copies that there are, the one that was written to last first; none where the spool cannot be read."""
+        try:
+            return list_sessions(self.directory, self.suffix)
+        except OSError:
+            return []
 
     def rename(self, session_name: str, new_name: str, source: str) -> None:
         """Keep a copy by another name, for the holder of its lock; where that cannot be, it stays. Raises OSError."""

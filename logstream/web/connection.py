@@ -7,6 +7,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 from ..protocol import DEFLATE_FROM, Message, close_frame
@@ -18,22 +19,46 @@ _UNSENT = 256 * 1024  # bytes that may wait in the kernel: more of a backlog sta
 _DONTWAIT = int(socket.MSG_DONTWAIT)
 
 
+class Traffic:
+    """What was sent to all clients of one endpoint. Any thread."""
+
+    def __init__(self) -> None:
+        # Guards both counts.
+        self._lock = threading.Lock()
+        self._messages = 0
+        self._bytes = 0
+
+    def add(self, messages: int, size: int) -> None:
+        """So many messages, and bytes, have been taken by the kernel."""
+        with self._lock:
+            self._messages += messages
+            self._bytes += size
+
+    def total(self) -> tuple[int, int]:
+        """The messages and bytes that were sent so far."""
+        with self._lock:
+            return self._messages, self._bytes
+
+
 class Connection:
     """Sends to one client, and ends its connection. Any thread, except where a method says otherwise."""
 
     __slots__ = (  # a send to many touches each of them
-        *("_blocked", "_deflates", "_remainder", "_send_lock", "_sending", "_stall_timeout"),
-        *("bytes_sent", "messages_sent", "sock"),
+        *("_blocked", "_deflates", "_remainder", "_send_lock", "_sending", "_stall_timeout", "_traffic"),
+        *("last_taken", "sock"),
     )
 
-    def __init__(self, sock: socket.socket, stall_timeout: float, *, deflates: bool = False) -> None:
+    def __init__(
+        self, sock: socket.socket, stall_timeout: float, traffic: Traffic | None = None, *, deflates: bool = False
+    ) -> None:
         """Take charge of what is sent on a connected socket, which the web server still owns and closes.
 
         A client that takes nothing for `stall_timeout` seconds, while there is something for it, is given up.
-        `deflates` tells that the client can read compressed messages.
+        `traffic` counts what is sent. `deflates` tells that the client can read compressed messages.
         """
         self.sock = sock
         self._stall_timeout = stall_timeout
+        self._traffic = traffic or Traffic()
         self._deflates = deflates
         with contextlib.suppress(OSError):  # not TCP, or gone already
             # Or the second small frame of a burst waits for the client's delayed acknowledgement.
@@ -41,12 +66,11 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
             # Or what the kernel takes for a client whose machine is gone counts as taken for a quarter of an hour.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds(stall_timeout))
-        # Serialises every byte that goes out, and guards _remainder and both counts. The one lock that is held while
+        # Serialises every byte that goes out, and guards _remainder and last_taken. The one lock that is held while
         # blocking, so what must not block only tries it.
         self._send_lock = threading.Lock()
         self._remainder: bytes | memoryview = b""  # of a frame of which a non-blocking write took the beginning
-        self.messages_sent = 0
-        self.bytes_sent = 0
+        self.last_taken: object = None  # another one with everything that the client takes
         self._sending = True  # until a close frame is out or the socket is dead; anybody may end it
         self._blocked = False  # a thread that holds the lock waits for the client
 
@@ -72,30 +96,8 @@ class Connection:
         return self.offer_frame(frame, messages=1)
 
     def offer_frame(self, frame: bytes, *, messages: int = 0) -> bool:
-        """Send one whole frame if that can be done now, and return whether it was. Never blocks.
-
-        The remainder of a frame that fits only in part is kept and sent before anything else.
-        """
-        if not self._send_lock.acquire(False):
-            return False
-        try:
-            if not self._sending or (self._remainder and not self._flush()):
-                return False
-            sent = self.sock.send(frame, _DONTWAIT)
-            self.bytes_sent += sent
-            self.messages_sent += messages
-            if sent == len(frame):
-                return True
-            self._remainder = memoryview(frame)[sent:]
-        except OSError:  # full, or dead: the next blocking send tells
-            return False
-        finally:
-            self._send_lock.release()
-        try:
-            threading.Thread(target=self._send_remainder, name="logstream-flush", daemon=True).start()
-        except RuntimeError:  # no thread to be had, and half a frame cannot be taken back
-            self.abort()
-        return True
+        """Send one whole frame, of so many messages, if that can be done now; whether it was. Never blocks."""
+        return not offer_frame([self], frame, self._traffic, messages=messages)
 
     def send_bytes(self, data: bytes, *, messages: int = 0, last: bool = False) -> None:
         """Send whole frames, or the answer to a handshake, as `send` does.
@@ -109,7 +111,7 @@ class Connection:
             self._write(data)
             if last:
                 self._sending = False
-            self.messages_sent += messages
+        self._traffic.add(messages, 0)
 
     def shut(self, code: int, reason: str = "") -> None:
         """Close the WebSocket with a status code, without waiting for the client.
@@ -151,7 +153,11 @@ class Connection:
         self._sending = False
         self._shutdown(socket.SHUT_RDWR)
 
-    # What follows, up to _send_remainder, is called with the send lock held.
+    # What follows, up to _give_up, is called with the send lock held.
+
+    def _note_taken(self, size: int) -> None:
+        self.last_taken = object()
+        self._traffic.add(0, size)
 
     def _check_sending(self) -> None:
         if not self._sending:
@@ -173,18 +179,24 @@ class Connection:
                 raise
             else:
                 view = view[sent:]
-                self.bytes_sent += sent
+                self._note_taken(sent)
 
     def _flush(self) -> bool:
         """Send the remainder of a frame without blocking; whether that was all."""
         sent = self.sock.send(self._remainder, _DONTWAIT)
         self._remainder = self._remainder[sent:]
-        self.bytes_sent += sent
+        self._note_taken(sent)
         return not self._remainder
 
     def _give_up(self) -> NoReturn:
         self.abort()
         raise TimeoutError(f"the client has taken nothing for {self._stall_timeout:g} seconds")
+
+    def _have_remainder_sent(self) -> None:
+        try:
+            threading.Thread(target=self._send_remainder, name="logstream-flush", daemon=True).start()
+        except RuntimeError:  # no thread to be had, and half a frame cannot be taken back
+            self.abort()
 
     def _send_remainder(self) -> None:
         try:
@@ -197,6 +209,52 @@ class Connection:
             self.sock.shutdown(how)
         except OSError:
             pass  # it is shut already
+
+
+def offer_to_all(traffic: Traffic, connections: Sequence[Connection], message: Message) -> Sequence[Connection]:
+    """Send a message to all to whom it can be sent now; returns the others. Any thread; never blocks or raises."""
+    frame = message.frame
+    if len(frame) >= DEFLATE_FROM:
+        return [connection for connection in connections if not connection.offer(message)]
+    return offer_frame(connections, frame, traffic, messages=1)
+
+
+def offer_frame(
+    connections: Sequence[Connection], frame: bytes, traffic: Traffic, *, messages: int
+) -> Sequence[Connection]:
+    """Send one whole frame to all to whom it can be sent now; returns the others. Any thread; never blocks or raises.
+
+    The remainder of a frame that fits only in part is kept and sent before anything else.
+    """
+    size = len(frame)
+    refusing: list[Connection] = []
+    cut: list[Connection] = []
+    missing = 0  # bytes of frames that are cut
+    token = object()
+    for connection in connections:  # what is done here is done for each client of each line
+        lock = connection._send_lock
+        if not lock.acquire(False):
+            refusing.append(connection)
+            continue
+        try:
+            if not connection._sending or (connection._remainder and not connection._flush()):
+                refusing.append(connection)
+                continue
+            sent = connection.sock.send(frame, _DONTWAIT)
+            connection.last_taken = token
+            if sent != size:
+                connection._remainder = memoryview(frame)[sent:]
+                missing += size - sent
+                cut.append(connection)
+        except OSError:  # full, or dead: the next blocking send tells
+            refusing.append(connection)
+        finally:
+            lock.release()
+    for connection in cut:
+        connection._have_remainder_sent()
+    taken = len(connections) - len(refusing)
+    traffic.add(taken * messages, taken * size - missing)
+    return refusing
 
 
 def wait_ready(sock: socket.socket, event: int, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""Whether the logs' directory is in good hands: where others may write, they may show anything as a log."""
+"""Whether the logs' directory can be read, and is in good hands: where others may write, they may show anything."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import logging
 import os
 import stat
 
+from ..engine.sessions import directory_problem
+
 logger = logging.getLogger(__name__)
 
 
 class DirectoryCheck:
-    """Tells the operator once of a directory that is not to be trusted, as soon as it is there. Any thread."""
+    """Tells the operator once of a directory that cannot be read or trusted, as soon as it is there. Any thread."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -21,6 +23,9 @@ class DirectoryCheck:
         if self._done or not os.path.isdir(self._path):
             return
         self._done = True
+        problem = directory_problem(self._path)
+        if problem is not None:
+            logger.warning("%s is LOGSTREAM_DIRECTORY: %s", self._path, problem)
         reason = why_not_to_trust(self._path)
         if reason is not None:
             logger.warning("LOGSTREAM_DIRECTORY is not to be trusted: %s", reason)

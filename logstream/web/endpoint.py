@@ -16,14 +16,15 @@ from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, Settings
-from ..engine.manager import LogStreamManager, Offer, Send
+from ..engine.manager import LogStreamManager, Send
+from ..engine.offering import Offer, OfferToAll
 from ..fleet.dashboard import create_dashboard
 from ..fleet.replica import GAUGES
 from ..tmux import Running, TmuxWatcher
 from .access import Access, Refusal
 from .announcer import Announcer
 from .commands import Commands
-from .connection import Connection
+from .connection import Connection, Traffic, offer_to_all
 from .directory import DirectoryCheck
 from .gate import Gate, client_of
 from .recheck import Recheck
@@ -50,24 +51,25 @@ class Endpoint:
         self._announcer = announcer
         self.gate = Gate(access)
         self._set_limit(settings.max_connections or MAX_CONNECTIONS)
-        self.metrics = _create_metrics(self._gauges, self._sent, GAUGES if settings.redis is not None else {})
+        self._traffic = Traffic()
+        self.metrics = _create_metrics(self._gauges, self._traffic.total, GAUGES if settings.redis is not None else {})
         self.manager = LogStreamManager(
             cast(Send, Connection.send),
             cast(Offer, Connection.offer),
             settings.directory,
             settings.suffix,
+            offer_to_all=cast(OfferToAll, functools.partial(offer_to_all, self._traffic)),
             max_subscriptions=settings.max_subscriptions,
             state=settings.state,
             meter=self.metrics,
         )
-        self._websockets = WebSockets(settings)
+        self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
         self._directory = DirectoryCheck(settings.directory)
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
         self._connections: set[Connection] = set()
-        self._sent_before = (0, 0)  # messages and bytes, to those who have left
         self._closing = False
         self.manager.on_close(self._close)
         self.manager.on_completed(announcer.completed)
@@ -240,8 +242,6 @@ class Endpoint:
             connection.finish()
             with self._changed:
                 self._connections.discard(connection)
-                messages, size = self._sent_before
-                self._sent_before = messages + connection.messages_sent, size + connection.bytes_sent
                 self._changed.notify_all()
             self.metrics.disconnected()
 
@@ -257,15 +257,6 @@ class Endpoint:
             late = list(self._connections)
         for connection in late:
             connection.abort()
-
-    def _sent(self) -> tuple[int, int]:
-        """Messages and bytes that were sent to clients so far."""
-        with self._changed:
-            messages, size = self._sent_before
-            for connection in self._connections:
-                messages += connection.messages_sent
-                size += connection.bytes_sent
-        return messages, size
 
 
 _FULL = Refusal(

@@ -92,6 +92,13 @@ class LogStream:
         """
         return create_page()
 
+    def complete(self, session_name: str) -> bool:
+        """Complete a session, on whichever host it runs. Any thread; may take seconds where it is another one.
+
+        Returns False where the session's host is away: then nothing is complete. May be repeated.
+        """
+        return self.manager.notify_session_completed(session_name)
+
     def counts(self) -> dict[str, int]:
         """Totals for monitoring: open connections, and what the manager counts. Any thread.
 

@@ -29,9 +29,7 @@ def _complete(name: str) -> Response:
         check_session_name(name, current_app.config["LOGSTREAM_SUFFIX"])
     except ProtocolError as error:
         return Response(f"{error}\n", status=400, mimetype="text/plain")
-    if endpoint.fleet is None:
-        endpoint.manager.notify_session_completed(name)
-    elif not endpoint.fleet.complete(name):
+    if not endpoint.manager.notify_session_completed(name):
         return Response(f"The host of session {name!r} is away.\n", status=503, mimetype="text/plain")
     return Response(status=204)
 

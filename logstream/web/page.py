@@ -24,7 +24,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..engine.completion import Listing
-from ..engine.sessions import Session, find_session, list_sessions
+from ..engine.sessions import Session, directory_problem, find_session, list_sessions, unreadable
 from ..protocol import ProtocolError
 from ..tmux import Running
 from .access import WRONG_TOKEN
@@ -74,18 +74,24 @@ def _sessions() -> Response:
     """The sessions that this client may see, the one that changed last first."""
     endpoint = _endpoint()
     config = current_app.config
-    sessions = [
-        session
-        for session in list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
-        if endpoint.gate.allows(session.name)
-    ]
-    running = endpoint.running()
     now = time.time()
     if endpoint.fleet is not None:
         return json_response([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
+    try:
+        listed = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+    except OSError as error:
+        return _unreadable(unreadable(error))
+    sessions = [session for session in listed if endpoint.gate.allows(session.name)]
+    running = endpoint.running()
     with endpoint.manager.completions() as completions:
         rows = [_entry(session, completions, running.get(session.name), now) for session in sessions]
     return json_response(rows)
+
+
+def _unreadable(sentence: str) -> Response:
+    """The answer where the directory of the logs cannot be read: nothing is known of what is in it."""
+    _gate().refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), sentence)
+    return Response(f"{sentence}\n", status=503, mimetype="text/plain")
 
 
 def _entry(session: Session, completions: Listing, running: Running | None, now: float) -> dict[str, object]:
@@ -126,6 +132,7 @@ def _session(name: str) -> str | Response:
         session=name,
         # Its path alone: whether TLS ends before us, only the browser knows.
         endpoint=urlsplit(url_for("logstream.websocket")).path,
+        elsewhere=_endpoint().fleet is not None,
     )
 
 
@@ -133,17 +140,32 @@ def _one(name: str) -> Response:
     """A session's row, and how large its terminal is, as long as tmux has it."""
     endpoint = _endpoint()
     config = current_app.config
+    fleet = endpoint.fleet
+    if fleet is not None:
+        known = fleet.session(name, time.time())
+        if known is not None:
+            return json_response(known)
+        if fleet.is_relay_away():
+            return _error(503, f"Whether there is a session {name!r} cannot be known now.", away="relay")
+        return _error(404, f"Session {name!r} was not found.", away=None)
     found = find_session(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"], name)
     if found is None:
-        response = json_response({"error": f"Session {name!r} was not found."})
-        response.status_code = 404
-        return response
+        problem = directory_problem(config["LOGSTREAM_DIRECTORY"])
+        if problem is not None:
+            return _unreadable(problem)
+        return _error(404, f"Session {name!r} was not found.")
     running = endpoint.running().get(name)
     with endpoint.manager.completions() as completions:
         entry = _entry(found, completions, running, time.time())
     if running is not None and running.size is not None:
         entry["columns"], entry["rows"] = running.size
     return json_response(entry)
+
+
+def _error(status: int, sentence: str, **more: object) -> Response:
+    response = json_response({"error": sentence, **more})
+    response.status_code = status
+    return response
 
 
 def _wants_json() -> bool:

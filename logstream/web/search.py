@@ -14,7 +14,7 @@ from flask import Blueprint, Response, current_app, request
 from ..engine.manager import LogStreamManager
 from ..engine.patterns import Pattern, PatternError
 from ..engine.search import MOST_AT_ONCE, MOST_CONTEXT, MOST_HITS, BusyError, End, Hit, Query
-from ..engine.sessions import list_sessions
+from ..engine.sessions import list_sessions, unreadable
 from ..protocol import ProtocolError
 from .endpoint import Endpoint
 from .query import OptionError, check_options, flag, number
@@ -51,7 +51,10 @@ def _search_all() -> Response:
     except (OptionError, PatternError) as error:
         return _refusal(f"{error}", 400)
     config = current_app.config
-    sessions = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+    try:
+        sessions = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+    except OSError as error:
+        return _refusal(unreadable(error), 503)
     names = [session.name for session in sessions if _endpoint().gate.allows(session.name)]
     return _stream(names, query, named=True)
 

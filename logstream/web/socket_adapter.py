@@ -41,19 +41,19 @@ class SocketAdapter:
         A silent client is pinged. It is gone if it then neither says nor takes anything.
         """
         self.before_reading()
-        pinged: int | None = None  # what had been sent when it was asked whether it is there
+        pinged: object = None  # what it had taken last when it was asked whether it is there
         silent = time.monotonic() + self._ping_interval
         while not wait_ready(self.connection.sock, select.POLLIN, _seconds_until(min(silent, self.due()))):
             if time.monotonic() >= self.due():
                 self.before_reading()
             if time.monotonic() < silent:
                 continue
-            if pinged is not None and self.connection.bytes_sent == pinged:
+            if pinged is not None and self.connection.last_taken is pinged:
                 logger.debug("a client has not answered for %g seconds", self._ping_interval)
                 self.connection.abort()
                 return b""
             if self.connection.offer_frame(_PING):
-                pinged = self.connection.bytes_sent
+                pinged = self.connection.last_taken
             silent = time.monotonic() + self._ping_interval
         return self.connection.sock.recv(size)
 

@@ -14,7 +14,7 @@ from simple_websocket import Server
 from wsproto.utilities import ProtocolError
 
 from ..config import Settings
-from .connection import Connection
+from .connection import Connection, Traffic
 from .deflate import accept_deflate
 from .socket_adapter import SocketAdapter
 from .sockets import SOCKET_KEYS
@@ -46,8 +46,9 @@ def wsgi_response_class(base: type[Response], application: WSGIApplication) -> t
 class WebSockets:
     """Flask-Sock in an app of its own, with one route that has its own options, whatever the app around it does."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, traffic: Traffic) -> None:
         self._settings = settings
+        self._traffic = traffic
         self._app = Flask(__name__, static_folder=None)
         self._app.config["SOCK_SERVER_OPTIONS"] = {
             "max_message_size": settings.max_command,
@@ -70,7 +71,7 @@ class WebSockets:
         A request that is no valid handshake gets an HTTP answer.
         """
         extensions = accept_deflate(environ.get(_EXTENSIONS_KEY, ""))
-        connection = Connection(sock, self._settings.stall_timeout, deflates=extensions is not None)
+        connection = Connection(sock, self._settings.stall_timeout, self._traffic, deflates=extensions is not None)
         served = []
 
         def serve_and_note(ws: Server) -> None:

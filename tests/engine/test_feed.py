@@ -1,13 +1,15 @@
 """Tests of one followed session."""
 
 import errno
+import os
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import pytest
 
 from logstream.engine.feed import BUDGET, Feed
-from logstream.engine.logfile import LogFile
+from logstream.engine.logfile import LogFile, signature_of, stat_log
+from logstream.engine.offering import one_by_one
 from logstream.engine.reading import Reader
 from logstream.engine.subscription import Subscription
 from logstream.engine.watcher import Follower, Watcher
@@ -46,7 +48,7 @@ class Fixture:
         self.taken: list[tuple[Hashable, Message]] = []
         self.full: set[Hashable] = set()
         self.behind: list[Subscription] = []
-        self.feed = Feed("a", str(path), self.offer, self.watching)
+        self.feed = Feed("a", str(path), one_by_one(self.offer), self.watching)
 
     def offer(self, ws: Hashable, message: Message) -> bool:
         if ws not in self.full:
@@ -187,19 +189,32 @@ def test_a_joiner_in_another_file_starts_over(fixture: Fixture) -> None:
     assert fixture.feed.join(late)
 
 
-def test_an_offer_that_raises_counts_as_refused(fixture: Fixture, caplog: pytest.LogCaptureFixture) -> None:
-    """A broken offer is logged, and its client is served by `send` instead."""
-    one = fixture.live("one")
-
-    def fail(ws: Hashable, message: Message) -> bool:
-        raise ValueError("broken")
-
-    fixture.feed._offer = fail
+def test_clients_with_cursors_and_without_share_a_message_each(fixture: Fixture) -> None:
+    """A message is made once for all who get the same one."""
+    for number in range(4):
+        fixture.live(number, cursors=number % 2 == 1)
     append(fixture.path, "news")
     fixture.feed.wake()
-    assert fixture.behind == [one]
-    assert "ValueError: broken" in caplog.text
-    caplog.clear()  # the traceback that it keeps has the file in it
+    taken = dict(fixture.taken)
+    assert taken[0] is taken[2] and taken[1] is taken[3]
+    assert set(taken[1]) - set(taken[0]) == {"cursor", "size"}
+
+
+def test_what_is_written_during_a_look_is_sent_by_it(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes between the read and the look at the path counts as seen, and is read at once."""
+    fixture.live("one")
+    append(fixture.path, "first ")
+
+    def look(path: str) -> os.stat_result | None:
+        if len(fixture.taken) == 1:
+            append(fixture.path, "second")
+        return stat_log(path)
+
+    monkeypatch.setattr("logstream.engine.feed.stat_log", look)
+    fixture.feed.wake()
+    assert [message["data"] for _, message in fixture.taken] == ["first ", "second"]
+    found = stat_log(str(fixture.path))
+    assert found is not None and fixture.feed.seen == signature_of(found)
 
 
 def test_a_closed_feed_does_nothing(fixture: Fixture) -> None:

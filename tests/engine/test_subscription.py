@@ -11,9 +11,9 @@ import pytest
 from logstream.engine.feed import Feed
 from logstream.engine.logfile import LogFile
 from logstream.engine.meter import Meter
-from logstream.engine.reading import Reader
+from logstream.engine.reading import Reader, cursor_text
 from logstream.engine.sharing import Sharing
-from logstream.engine.subscription import CHUNK, Increment, LogEnd, Subscription
+from logstream.engine.subscription import CHUNK, LogEnd, Subscription, make_message
 from logstream.protocol import Message
 
 
@@ -56,12 +56,17 @@ def data(message: Message | None) -> tuple[str, bool, bool]:
     return message["data"], message["isInitial"], message["isComplete"]
 
 
-def test_each_form_of_an_increment_is_made_once() -> None:
-    """Clients that asked for cursors share one message, and the others another one."""
-    increment = Increment("a", "text", None, 4, initial=False, complete=False)
-    assert increment.message(False) is increment.message(False)
-    assert increment.message(True) is increment.message(True)
-    assert set(increment.message(True)) - set(increment.message(False)) == {"cursor", "size"}
+def test_a_cursor_is_in_a_message_on_request(path: Path) -> None:
+    """The same text is a message with five keys, or with the place behind it and the size too."""
+    path.write_text("text")
+    reader = Reader.at(LogFile.open(str(path)), 4)
+    for place, cursor in ((reader, reader.cursor), (None, cursor_text(0, b""))):
+        plain, with_cursor = (
+            make_message("a", "text", place, 4, initial=False, complete=False, with_cursor=asked)
+            for asked in (False, True)
+        )
+        assert with_cursor == plain | {"cursor": cursor, "size": 4}
+        assert set(plain) == {"type", "sessionName", "data", "isInitial", "isComplete"}
 
 
 def test_the_first_message_comes_even_when_there_is_nothing(path: Path, closing: list[Subscription]) -> None:

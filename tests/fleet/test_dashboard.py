@@ -10,8 +10,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
-from logstream import ConfigurationError, create_app
+from logstream import ConfigurationError, LogStream, create_app
+from logstream.engine.completion import Completions
+from logstream.engine.state import StateDirectory
 
 from ..serving import ROOT, wait_until
 from .conftest import Fleet
@@ -19,18 +22,28 @@ from .fleetparts import ShipProcess, free_port
 
 
 def test_app_with_the_address_in_its_config_is_a_dashboard(fleet: Fleet, tmp_path: Path) -> None:
-    """An embedding app needs nothing but LOGSTREAM_REDIS, and a directory for the spool."""
+    """An embedding app needs nothing but LOGSTREAM_REDIS, and a directory for the spool; its manager completes."""
     ship = fleet.ship()
     ship.log("build").write_text("one\n")
-    app = create_app({"LOGSTREAM_REDIS": fleet.redis.url, "LOGSTREAM_DIRECTORY": str(tmp_path / "spool")})
+    app = Flask(__name__)
+    app.config.update(LOGSTREAM_REDIS=fleet.redis.url, LOGSTREAM_DIRECTORY=str(tmp_path / "spool"))
+    logs = LogStream(app)
+    app.register_blueprint(logs.page())
+    app.get("/healthz")(logs.counts)
+    app.get("/metrics")(logs.metrics)
     try:
         client = app.test_client()
         assert client.get("/sessions/build/raw").data == b"one\n"
         assert [entry["host"] for entry in client.get("/sessions").json] == ["host1"]
         assert client.get("/healthz").json["copies"] == 1
         assert b"logstream_copies 1.0" in client.get("/metrics").data
+        assert logs.manager.notify_session_completed("build")
+        completed = Completions(str(ship.directory), ".out", StateDirectory(str(ship.directory / ".logstream")))
+        assert completed.find("build") is not None
+        ship.stop()
+        assert not logs.complete("build")
     finally:
-        app.extensions["logstream"].manager.close()
+        logs.manager.close()
 
 
 def test_dashboard_under_the_development_server(fleet: Fleet) -> None:

@@ -166,11 +166,20 @@ def test_name_that_goes_on_at_another_host(fleet: Fleet) -> None:
 
 
 def test_relay_that_is_away_is_said(fleet: Fleet) -> None:
-    """The list tells a relay that is away from a host that is."""
+    """The list tells a relay that is away from a host that is, and so does what is said of one session."""
     ship, dashboard = fleet.ship(), fleet.dashboard()
     ship.log("build").write_text("one\n")
+
+    def said(name: str) -> tuple[int, object]:
+        status, body = dashboard.request(f"/sessions/{name}", headers={"Accept": "application/json"})
+        return status, json.loads(body)["away"]
+
     wait_until(lambda: "build" in listed(dashboard))
+    wait_until(lambda: said("build") == (200, None))
+    assert said("nothing") == (404, None)
     fleet.redis.kill()
+    wait_until(lambda: said("build") == (200, "relay"))
+    assert said("nothing") == (503, "relay")
     wait_until(lambda: listed(dashboard)["build"]["away"] == "relay")
     wait_until(lambda: health(dashboard)["relay_away"] == 1)
     fleet.redis.start()

@@ -1,5 +1,6 @@
 """Tests of sending to one client, on real pairs of sockets."""
 
+import contextlib
 import select
 import socket
 import threading
@@ -8,16 +9,21 @@ import time
 import pytest
 
 from logstream.protocol import Message, close_frame, text_frame
-from logstream.web.connection import Connection
+from logstream.web.connection import Connection, Traffic, offer_to_all
 
 from ..serving import wait_until
 
 
 def offer(connection: Connection, frame: bytes) -> bool:
-    """Offer a message of which only the frame counts."""
+    """Offer a message that is this frame."""
+    return connection.offer(framed(frame))
+
+
+def framed(frame: bytes) -> Message:
+    """A message of which only the frame counts."""
     message = Message()
-    message.frame = frame
-    return connection.offer(message)
+    message._frame = frame
+    return message
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -256,7 +262,7 @@ def test_an_offer_finishes_half_a_frame_where_it_can(
     while len(received) < len(large) + len(after):
         received += client.recv(1 << 20)
     assert received == large + after
-    assert connection.bytes_sent == len(received)
+    assert connection._traffic.total() == (2, len(received))
 
 
 def test_finish_waits_no_longer_than_a_moment(
@@ -270,3 +276,23 @@ def test_finish_waits_no_longer_than_a_moment(
     assert connection.sock.recv(1, socket.MSG_DONTWAIT) == b""  # it is the end for us, too
     with pytest.raises(BrokenPipeError):
         connection.send_bytes(b"\x81\x00")
+
+
+def test_one_who_cannot_take_a_message_keeps_no_other_from_it() -> None:
+    """An offer to all goes to each who can take it now; the full, the closed and the busy ones are returned."""
+    traffic = Traffic()
+    with contextlib.ExitStack() as stack:
+        sockets = [[stack.enter_context(sock) for sock in socket.socketpair()] for _ in range(6)]
+        ready, full, closed, busy, dead, last = connections = [Connection(ours, 1.0, traffic) for ours, _ in sockets]
+        received = fill(full, text_frame(b"x" * 1000))
+        before = traffic.total()
+        closed.end_sending()
+        dead.sock.close()
+        taken_last = ready.last_taken
+        with busy._send_lock:
+            refusing = offer_to_all(traffic, connections, framed(b"\x81\x01a"))
+        assert received and set(refusing) == {full, closed, busy, dead}
+        assert ready.last_taken is not taken_last
+        for one in (0, 5):
+            assert sockets[one][1].recv(100) == b"\x81\x01a"
+        assert traffic.total() == (before[0] + 2, before[1] + 6)

@@ -9,7 +9,7 @@ import pytest
 
 from logstream.web.directory import why_not_to_trust
 
-from ..serving import Starting
+from ..serving import AS_ANYONE, Starting, wait_until
 from ..viewer import Viewer
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -61,3 +61,26 @@ def test_the_operator_is_told_once(start: Starting, tmp_path: Path, when: str) -
             viewer.subscribe("a")
             assert viewer.receive()["data"] == "text"
     assert server.stop().count("LOGSTREAM_DIRECTORY") == 1
+
+
+@pytest.mark.parametrize("mode", [0, 0o600])
+def test_a_directory_that_cannot_be_read_is_said_to_everyone(start: Starting, mode: int) -> None:
+    """To the operator at the start, and to whoever lists, searches or follows: without its path, and not as empty."""
+    server = start("gunicorn", prefix=AS_ANYONE)
+    server.log("a").write_text("text")
+    server.stop()
+    server.directory.chmod(mode)
+    sentence = "The directory of the logs cannot be read: Permission denied."
+    try:
+        server = start("gunicorn", prefix=AS_ANYONE)
+        wait_until(lambda: f"{server.directory} is LOGSTREAM_DIRECTORY: {sentence}" in server.output())
+        for path in ("/sessions", "/search?q=a", "/sessions/a"):
+            assert server.request(path, headers={"Accept": "application/json"}) == (503, f"{sentence}\n"), path
+        assert server.request("/sessions/a/raw") == (404, f"{sentence}\n")
+        with Viewer(server.port) as viewer:
+            for name in ("a", "nosuch"):
+                viewer.subscribe(name, wait=True)
+                assert viewer.receive() == {"type": "logs:error", "sessionName": name, "error": sentence}
+    finally:
+        server.directory.chmod(0o700)
+    assert server.request("/sessions/a/raw") == (200, "text")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -183,3 +186,41 @@ def test_an_answer_that_says_no_size_says_nothing(open_page: Opening, server: Se
     page.await_text(f"{'a' * 80}<{'a' * 9}")
     page.await_state("live")
     assert page.seen("#choice") is not None
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="needs redis-server: apt-get install redis-server")
+def test_host_or_relay_that_is_away_is_said(browser: Browser, tmp_path: Path) -> None:
+    """Beside how the connection is, also where a log never begins; and no more when it is there again."""
+    from ..fleet.fleetparts import Dashboard, RedisServer, ShipProcess
+
+    browser.outages = True
+    with contextlib.ExitStack() as stack:
+        redis = RedisServer(tmp_path)
+        stack.callback(redis.end)
+        ship = ShipProcess(tmp_path, "host1", redis.url)
+        stack.callback(ship.end)
+        dashboard = Dashboard(tmp_path / "dashboard", redis.url)
+        stack.callback(dashboard.end)
+        stack.callback(browser.driver.get, "about:blank")
+        ship.log("build").write_text("one\n")
+        wait_until(lambda: "build" in dashboard.request("/sessions")[1])
+        page = LogPage(browser, f"http://127.0.0.1:{dashboard.port}/sessions/build")
+
+        def await_said(said: str) -> None:
+            def is_said() -> bool:
+                browser.run("document.dispatchEvent(new Event('visibilitychange'))")  # it asks again
+                return page.seen("#away") == said
+
+            wait_until(is_said)
+
+        page.await_text("one\n")
+        await_said("")
+        ship.stop()
+        await_said("host away")
+        ship.start()
+        await_said("")
+        redis.kill()
+        await_said("relay away")
+        page = LogPage(browser, f"http://127.0.0.1:{dashboard.port}/sessions/unknown")
+        await_said("relay away")
+        assert page.state() == "waiting for the log"

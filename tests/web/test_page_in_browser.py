@@ -50,6 +50,14 @@ def nine_of_ten(answers: list[float]) -> float:
     return answers[len(answers) * 9 // 10]
 
 
+# What a screen reader says from now on: each change in a place that is a status.
+HEAR = """window.heard = [];
+for (const place of document.querySelectorAll('[role=status], [role=alert]')) {
+  new MutationObserver((changes) => {
+    heard.push(...changes.filter(({ addedNodes }) => addedNodes.length).map(() => place.textContent));
+  }).observe(place, { childList: true, characterData: true, subtree: true });
+}"""
+
 # All sessions
 
 
@@ -130,13 +138,18 @@ def test_a_log_is_shown_and_what_is_appended(open_page: Opening, server: ServerP
     assert page.seen("#size") == f"{path.stat().st_size / 1000:.1f} kB"
 
 
-def test_a_log_that_is_not_there_yet_is_waited_for(open_page: Opening, server: ServerProcess) -> None:
-    """The page may be opened before the job begins."""
+def test_a_log_that_is_not_there_yet_is_waited_for(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
+    """The page may be opened before the job begins, and says so; what changes then is heard once."""
+    browser.outages = True  # it complains of a 404
     page = open_page("future")
-    page.await_state("waiting for the log")
+    page.await_state("there is no such session yet; waiting for it")
+    assert page.connection() == "connected"
+    assert page.browser.driver.title == "future: there is no such session yet; waiting for it"
+    page.browser.run(HEAR)
     server.log("future").write_text("begun\n")
     page.await_text("begun\n")
-    assert page.state() == "live"
+    page.await_state("live")
+    assert page.browser.run("return heard") == ["live"]
 
 
 def test_a_name_that_is_none_is_told(open_page: Opening) -> None:
@@ -362,6 +375,31 @@ def test_completion_is_shown_and_a_session_that_begins_again(open_page: Opening,
     page.await_state("live")
 
 
+def title(browser: Browser) -> str:
+    """What the tab says."""
+    return browser.driver.title
+
+
+def stale(browser: Browser) -> bool:
+    """Whether the session's state is shown as one that may be over."""
+    return bool(browser.run("return document.querySelector('#state').matches('.stale[title]:not([title=\"\"])')"))
+
+
+def test_a_session_that_is_not_written_to_is_quiet(open_page: Opening, server: ServerProcess) -> None:
+    """As the list has it, until it is written to again; whatever the browser's clock says."""
+    path = server.log("silent")
+    path.write_text("one\n")
+    os.utime(path, (1000, 1000))
+    page = open_page("silent")
+    page.await_state("quiet")
+    page.browser.run(HEAR)
+    append(path, "two\n")
+    page.await_state("live")
+    append(path, "three\n")
+    page.await_text("one\ntwo\nthree\n")
+    assert page.browser.run("return heard") == ["live"]
+
+
 def test_a_restart_of_the_server_loses_nothing(browser: Browser, start: Starting, address: str) -> None:
     """The page says that it reconnects, and goes on where it was, with nothing twice."""
     server = start("gunicorn", LOGSTREAM_BIND=address)
@@ -370,14 +408,21 @@ def test_a_restart_of_the_server_loses_nothing(browser: Browser, start: Starting
     page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/restart")
     page.await_text(path.read_text())
     browser.run("window.same = true")
+    page.await_state("live")
+    browser.run(HEAR)
     browser.outages = True
     for first in (1000, 2000):
         server.stop()
         append(path, lines(first, first + 1000))
-        page.await_state("reconnecting")
+        wait_until(lambda: page.connection() == "reconnecting")
+        assert page.state() == "live"
+        assert (title(browser), stale(browser)) == ("restart: reconnecting", True)
         server = start("gunicorn", LOGSTREAM_BIND=address)
         page.await_text(path.read_text())
+        wait_until(lambda: page.connection() == "connected")
         page.await_state("live")
+        assert (title(browser), stale(browser)) == ("restart: live", False)
+    assert browser.run("return heard") == ["reconnecting", "connected"] * 2
     assert browser.run("return window.same"), "the page was not loaded again"
 
 
@@ -539,7 +584,7 @@ def test_a_phone_shows_all_of_it(browser: Browser, server: ServerProcess, path: 
     server.log("phone").write_text(text)
     browser.resize(360, 640, mobile=True)
     page = LogPage(browser, f"http://127.0.0.1:{server.port}{path}")
-    page.await_state("live")
+    wait_until(lambda: page.connection() == "connected")
     assert browser.run("return document.scrollingElement.scrollWidth") <= 360
     if path != "/":
         page.await_text(text)

@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 
 from ..browser import Browser, append, cpu_time_of
-from ..serving import ServerProcess, Starting, wait_until
+from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -39,7 +39,7 @@ new MutationObserver(() => {
 def open_list(browser: Browser, server: ServerProcess) -> None:
     """The list, as soon as it is there."""
     browser.driver.get(f"http://127.0.0.1:{server.port}/")
-    wait_until(lambda: browser.run("return document.querySelector('#state').textContent") == "live")
+    wait_until(lambda: browser.run("return document.querySelector('#connection').textContent") == "connected")
 
 
 def names(browser: Browser) -> list[str]:
@@ -107,6 +107,26 @@ def test_a_filter_finds_sessions(browser: Browser, start: Starting) -> None:
     box.clear()
     box.send_keys(" ")
     wait_until(lambda: len(names(browser)) == 5)
+
+
+def test_a_directory_that_cannot_be_read_is_said(browser: Browser, start: Starting) -> None:
+    """On the page in a sentence, once, and not as a list without sessions; the connection is none the worse for it."""
+    server = start("gunicorn", prefix=AS_ANYONE)
+    server.log("a").write_text("x")
+    open_list(browser, server)
+    wait_until(lambda: names(browser) == ["a"])
+    browser.outages = True  # it complains of each 503
+    server.directory.chmod(0)
+    shown = (
+        "return [...document.querySelectorAll('main > *')].filter((one) => one.checkVisibility()).map((one) => one.id)"
+    )
+    wait_until(lambda: browser.run(shown) == ["trouble"])
+    said = "return document.querySelector('#trouble').textContent"
+    assert browser.run(said) == "The directory of the logs cannot be read: Permission denied."
+    assert browser.run("return document.querySelector('#connection').textContent") == "connected"
+    server.directory.chmod(0o700)
+    wait_until(lambda: names(browser) == ["a"])
+    assert browser.run("return document.querySelector('#trouble').checkVisibility()") is False
 
 
 def test_states_are_told_apart(browser: Browser, start: Starting) -> None:

@@ -11,6 +11,7 @@ const KEY = "logstream.size"; // in the browser's storage, such as "120x40"
 export class SessionHead {
   /** How large a terminal is that nothing says more of, as the reader has chosen. @type {Size} */
   chosen;
+  #away = element("#away", HTMLElement);
   #recording = element("#recording", HTMLElement);
   #size = element("#terminal-size", HTMLElement);
   #choice = element("#choice", HTMLFormElement);
@@ -58,6 +59,15 @@ export class SessionHead {
     this.#choice.hidden = size !== null;
     this.#size.hidden = size === null;
     this.#size.textContent = size === null ? "" : `${size.columns} × ${size.rows}`;
+  }
+
+  /** @param {string | null} who is not heard of, so that there is silence: "host" or "relay"; null for nobody */
+  showAway(who) {
+    const text = who === null ? "" : `${who} away`;
+    if (this.#away.textContent === text) return;
+    this.#away.textContent = text;
+    if (who === null) delete this.#away.dataset.state;
+    else this.#away.dataset.state = "away";
   }
 
   /** Put what is chosen where it is seen. */

@@ -5,6 +5,7 @@ import { bytes } from "./format.js";
 import { LogStream } from "./logstream.js";
 import { ServerFacts } from "./server-facts.js";
 import { SessionHead } from "./session-head.js";
+import { Status } from "./status.js";
 import "./theme.js";
 import { LogView, MAX_LINES } from "./view.js";
 
@@ -12,9 +13,11 @@ const ANEW = 5000; // milliseconds until it is seen whether a complete session h
 const RECHECK = 3000; // milliseconds between looks whether the reader is still let in, while nothing connects
 const LARGE = 1_000_000; // bytes to load that a progress bar is shown for
 const LAG = 65_536; // bytes on their way that do not count as behind
+const LATE = 300; // milliseconds for which text that is not seen yet does not count as behind either
+const ABSENT = 500; // milliseconds without a log after which it is seen whether there is one
+const QUIET = 60_000; // milliseconds without a change after which a log counts as quiet, as in the list
 
 const log = element("#log", HTMLElement);
-const state = element("#state", HTMLElement);
 const size = element("#size", HTMLElement);
 const end = element("#end", HTMLElement);
 const loading = element("#loading", HTMLElement);
@@ -39,11 +42,19 @@ let subscription = null;
 let checking = undefined; // the timer for the next look whether we may still connect
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let following = undefined; // the timer for the next subscription
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let aging = undefined; // the timer for a look at how the session is by then
+/** Since when text that has come is not seen; null where there is none. @type {number | null} */
+let unseen = null;
+let known = ["waiting", "waiting for the log"]; // how the session was before that
+/** When the log has changed last, by the page's clock; null as long as it is not known. @type {number | null} */
+let changed = null;
 let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
 const head = new SessionHead(readAgain);
-const server = new ServerFacts(location.pathname, serverAnswered);
+const server = new ServerFacts(location.pathname, serverAnswered, "elsewhere" in log.dataset);
+const status = new Status(session);
 const client = new LogStream(endpoint, { state: connectionChanged });
 follow();
 log.focus();
@@ -83,6 +94,7 @@ function follow() {
         if (begins) skipped = Math.max(0, now - first);
         begins = complete = false;
         refusal = null;
+        if (total !== null && size > total) changed = performance.now();
         [offset, total] = [now, size];
         written = size - now > LAG ? null : (written ?? view.written);
         update();
@@ -114,6 +126,7 @@ function readAgain() {
 
 function serverAnswered() {
   if (server.size !== null) view.resize(server.size);
+  if (server.changed !== null) changed = Math.max(server.changed, changed ?? -Infinity);
   update();
 }
 
@@ -121,6 +134,7 @@ function serverAnswered() {
 function connectionChanged(state) {
   update();
   if (state === "reconnecting") checkAccess();
+  if (state === "open") setTimeout(() => total === null && refusal === null && server.ask(), ABSENT);
 }
 
 /** A WebSocket does not say why it is refused: an ordinary request does, once the server is there again. */
@@ -136,14 +150,29 @@ async function checkAccess() {
   checking = setTimeout(checkAccess, RECHECK);
 }
 
-/** How it is: a name, and what is said of it. */
+/** How the session is, as far as is known: a name, and what is said of it. */
 function currentState() {
+  clearTimeout(aging);
   if (refusal !== null) return ["error", refusal];
+  if (total === null) {
+    const isAbsent = server.exists === false;
+    unseen = null;
+    known = ["waiting", isAbsent ? "there is no such session yet; waiting for it" : "waiting for the log"];
+    return known;
+  }
   const seen = written !== null && (view.shown >= written || document.hidden);
-  if (complete) return seen ? ["complete", "complete"] : ["behind", "behind"];
-  if (client.state !== "open") return [client.state, client.state];
-  if (total === null) return ["waiting", "waiting for the log"];
-  return seen ? ["live", "live"] : ["behind", "behind"];
+  if (!seen) {
+    unseen ??= performance.now();
+    if (performance.now() - unseen > LATE) return ["behind", "behind"];
+    aging = setTimeout(update, LATE + 1);
+    return known;
+  }
+  unseen = null;
+  const left = (changed ?? 0) + QUIET - performance.now();
+  const name = complete ? "complete" : server.isRunning ? "running" : left > 0 ? "live" : "quiet";
+  if (name === "live") aging = setTimeout(update, left);
+  known = [name, name];
+  return known;
 }
 
 /** Show how things are, once whatever is happening has happened. */
@@ -155,11 +184,8 @@ function update() {
 function show() {
   updating = false;
   const [name, text] = currentState();
-  if (state.textContent !== text) {
-    state.dataset.state = name;
-    state.textContent = text;
-    document.title = `${session}: ${text}`;
-  }
+  status.show(client.state, name, text);
+  head.showAway(complete ? null : server.away);
   if (total === null) return;
   head.show(view.facts, server.exitCode, view.size);
   size.textContent = bytes(total);

@@ -14,7 +14,8 @@ const SLICE = 10; // milliseconds for which rows are made in one go, so that the
 
 const table = element("table", HTMLTableElement);
 const body = table.tBodies[0];
-const state = element("#state", HTMLElement);
+const connection = element("#connection", HTMLElement);
+const trouble = element("#trouble", HTMLElement);
 const empty = element("#empty", HTMLElement);
 const filter = element("#filter", HTMLInputElement);
 const count = element("#count", HTMLElement);
@@ -47,26 +48,49 @@ async function refresh() {
       location.reload();
       return;
     }
-    if (!response.ok) throw new Error(`status ${response.status}`);
+    const sentence = await troubleIn(response);
     const found = response.headers.get("ETag") ?? "";
-    if (found === "" || found !== version) {
+    showTrouble(sentence);
+    if (sentence !== "") {
+      version = "";
+    } else if (found === "" || found !== version) {
       sessions = await response.json();
       version = found;
       await show();
     } else {
       for (const session of sessions) showTimes(session);
     }
-    setState("live");
+    setConnection("open", "connected");
   } catch {
-    setState("reconnecting");
+    setConnection("reconnecting");
   }
   clearTimeout(timer);
   timer = setTimeout(refresh, INTERVAL);
 }
 
-/** @param {string} name */
-function setState(name) {
-  if (state.dataset.state !== name) state.dataset.state = state.textContent = name;
+/**
+ * The sentence by which the server says that it cannot list the sessions; empty where it lists them.
+ *
+ * @param {Response} response @throws {Error} where it is not the server that answers
+ */
+async function troubleIn(response) {
+  if (response.ok) return "";
+  const isOurs = response.status === 503 && response.headers.get("Content-Type")?.startsWith("text/plain");
+  const sentence = isOurs ? (await response.text()).trim() : "";
+  if (sentence === "") throw new Error(`status ${response.status}`);
+  return sentence;
+}
+
+/** @param {string} sentence instead of a list, or empty */
+function showTrouble(sentence) {
+  setText(trouble, sentence);
+  trouble.hidden = sentence === "";
+  if (sentence !== "") table.hidden = empty.hidden = true;
+}
+
+/** @param {string} name @param {string} word that says it */
+function setConnection(name, word = name) {
+  if (connection.dataset.state !== name) [connection.dataset.state, connection.textContent] = [name, word];
 }
 
 /** Show what was heard: first what has changed in the rows that there are, then those that are new. */
@@ -78,8 +102,8 @@ async function show() {
     else update(row, session);
   }
   arrange();
-  table.hidden = sessions.length === 0;
-  empty.hidden = sessions.length > 0;
+  table.hidden = sessions.length === 0 || !trouble.hidden;
+  empty.hidden = sessions.length > 0 || !trouble.hidden;
   while (fresh.length > 0 && !isPointedAt) {
     const until = performance.now() + SLICE;
     do {
