@@ -66,6 +66,7 @@ class Endpoint:
         self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
+        self.blueprint.get("/ws", endpoint="refusal")(self._say_why)
         self._directory = DirectoryCheck(settings.directory)
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
@@ -181,6 +182,13 @@ class Endpoint:
             )
             return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
         return self._connecting_response()
+
+    def _say_why(self) -> Response:
+        """The route for an ordinary request: why there would be no WebSocket, which a browser keeps from its page."""
+        refusal = self.gate.check()
+        if refusal is not None:
+            return self.gate.refuse(refusal)
+        return Response("This is the address of a WebSocket.\n", status=400, mimetype="text/plain")
 
     @functools.cached_property
     def _connecting_response(self) -> type[Response]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import cast
 
+import click
 from flask import Blueprint, Flask, Response, current_app
 
 from ..config import ConfigurationError, Settings
@@ -77,7 +78,8 @@ class LogStream:
                 len(settings.token),
                 _LONG_ENOUGH,
             )
-        logger.info("serving %s to %s", settings.describe(), access.describe())
+        level = logging.INFO if _is_about_to_serve() else logging.DEBUG
+        logger.log(level, "serving %s to %s", settings.describe(), access.describe())
 
     @property
     def manager(self) -> LogStreamManager:
@@ -127,3 +129,9 @@ class LogStream:
         if app is None:
             raise RuntimeError("LogStream has no app yet: call init_app(app)")
         return cast(Endpoint, app.extensions["logstream"])
+
+
+def _is_about_to_serve() -> bool:
+    """Whether the app is made to be served, and not for a command such as `flask routes`."""
+    context = click.get_current_context(silent=True)
+    return context is None or context.info_name == "run"

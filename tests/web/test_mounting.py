@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from logstream import ConfigurationError, LogStream, create_app
+from logstream.cli import cli
+from logstream.client import follow
 from logstream.testing import AppServer, RefusedError, serve
 
 from ..serving import PATIENCE, ROOT
@@ -54,10 +57,11 @@ def fetch(url: str, token: str | None = TOKEN, method: str = "GET") -> tuple[int
             return error.code, error.read().decode()
 
 
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command, as `logstream` or another module of Python's."""
+def run_flask(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of Flask's, which has ours as where the package is installed."""
+    program = "from flask.cli import FlaskGroup; from logstream.cli import cli; flask = FlaskGroup(); "
     return subprocess.run(
-        [sys.executable, "-m", *command],
+        [sys.executable, "-c", f"{program} flask.add_command(cli); flask.main()", *command],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
@@ -106,23 +110,29 @@ def test_a_prefix_without_a_slash_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_url_means_the_same_for_every_command(server: AppServer, tmp_path: Path) -> None:
-    """The prefix is part of it, whichever route a command asks; `flask logstream` knows it and the token by itself."""
-    log = tmp_path / "build.out"
-    log.write_text("one\ntwo\n")
+    """The prefix is part of it, whichever route a command asks, and the endpoint may be."""
+    (tmp_path / "build.out").write_text("one\ntwo\n")
+    runner = CliRunner()
+    for address in (f"{server.url}/logs", f"{server.url}/logs/", f"{server.url}/logs/ws"):
+        for command, printed in (
+            (["grep", "tw", "build"], "two\n"),
+            (["sessions"], " build\n"),
+            (["complete", "build"], ""),
+        ):
+            ran = runner.invoke(cli, [*command, "--url", address, "--token", TOKEN])
+            assert (ran.exit_code, ran.output[len(ran.output) - len(printed) :]) == (0, printed)
+        assert "".join(event.text for event in follow(address, "build", token=TOKEN)) == "one\ntwo\n"
+
+
+def test_the_app_s_own_command_knows_where_it_is(server: AppServer, tmp_path: Path) -> None:
+    """`flask logstream` takes the address, the prefix and the token from the app; an app that is broken is one line."""
+    (tmp_path / "build.out").write_text("one\n")
+    server.app.extensions["logstream"].manager.notify_session_completed("build")
     module = tmp_path / "dashboard.py"
     module.write_text(_APP)
     known = {"LOGS": str(tmp_path), "AT": f"127.0.0.1:{server.port}"}
-    for command, environment in (
-        (("logstream",), {"LOGSTREAM_URL": f"{server.url}/logs/", "LOGSTREAM_TOKEN": TOKEN}),
-        (("flask", "--app", str(module), "logstream"), known),
-    ):
-        log.write_text("one\ntwo\n")
-        assert run(*command, "grep", "tw", "build", **environment).stdout == "two\n"
-        assert " build\n" in run(*command, "sessions", **environment).stdout
-        assert run(*command, "complete", "build", **environment).returncode == 0
-        ran = run(*command, "tail", "--until-complete", "build", **environment)
-        assert (ran.stdout, ran.stderr, ran.returncode) == ("one\ntwo\n", "", 0)
-        log.unlink()
-    ran = run("flask", "--app", f"{tmp_path}/nosuch.py", "logstream", "sessions")
+    ran = run_flask("--app", str(module), "logstream", "tail", "--until-complete", "build", **known)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("one\n", "", 0)
+    ran = run_flask("--app", f"{tmp_path}/nosuch.py", "logstream", "sessions")
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert "logstream: The app cannot be loaded" in ran.stderr

@@ -17,7 +17,6 @@ TOKEN = "correct-horse-battery"
 
 def test_a_page_is_told_why_it_may_not_connect(browser: Browser, tmp_path: Path) -> None:
     """That its origin is not admitted, and once it is, that the token is wrong; nothing else of a server is told it."""
-    browser.outages = True  # it complains of each refusal
 
     def make(**config: object) -> AppServer:
         app = Flask("dashboard")
@@ -41,3 +40,4 @@ def test_a_page_is_told_why_it_may_not_connect(browser: Browser, tmp_path: Path)
         read = "return fetch(arguments[0]).then((answer) => answer.text(), () => null)"
         assert browser.run(read, f"{friend.url}/logs/healthz") is None
         browser.driver.get("about:blank")
+    browser.complaints()  # it has some about each refusal
