@@ -5,16 +5,15 @@ It does no more than the kernel asks for: no session, no encoding, one thread. I
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import socket
 import sys
 
 from watchdog.observers.inotify_c import InotifyConstants, InotifyFD, Mask
 
+from .handshake import shake_hands
+
 _MESSAGE = b'{"type":"logs:data","sessionName":"log","data":"%b","isInitial":false,"isComplete":false}'
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class _Loop:
@@ -48,18 +47,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=600) as listener:
         while True:
             sock, _ = listener.accept()
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            request = b""
-            while not request.endswith(b"\r\n\r\n"):
-                if not (data := sock.recv(4096)):
-                    break
-                request += data
-            else:
-                key = request.lower().partition(b"sec-websocket-key: ")[2].partition(b"\r\n")[0]
-                key = request[request.lower().index(key) :][: len(key)]
-                accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
-                head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                sock.sendall(head + b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+            if shake_hands(sock):
                 loop.sockets.append(sock)
 
 

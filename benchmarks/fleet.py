@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, read_until
-from .report import Row, medians, quantiles
+from .report import Row, quantiles
 from .scenarios import fill, following, read_lines, writing
 from .servers import Logstream, Server, cpu_seconds
 
@@ -122,11 +122,10 @@ class Relayed(Dashboard):
         raise RuntimeError(self._output_of_parts.read_text())
 
 
-def fleet(rounds: int) -> Iterator[Row]:
+def fleet() -> Iterator[Row]:
     """Several hosts, over a real redis-server"""
     for measure in (_latency, _sessions, _load, _dashboards, _memory, _faults):
-        results = [list(measure()) for _ in range(rounds)]
-        yield from (medians(rows) for rows in zip(*results, strict=True))
+        yield from measure()
 
 
 def _latency() -> Iterator[Row]:

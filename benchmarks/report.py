@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 
 
-def medians(rounds: Sequence[Row]) -> Row:
-    """For each figure its median over the rounds; what is no figure is the same in all."""
-    return {
-        key: value if isinstance(value, str) else statistics.median(float(row[key]) for row in rounds)
-        for key, value in rounds[0].items()
-    }
+class Spread(NamedTuple):
+    """A figure over several rounds."""
+
+    median: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.3g} ({self.least:.3g} to {self.most:.3g})"
 
 
 def quantiles(delays: Iterable[float]) -> dict[str, float]:
@@ -47,5 +49,5 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _format(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+def _format(value: str | float | Spread) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)

@@ -1,4 +1,4 @@
-"""What is measured: each scenario starts servers of its own, in turn, and returns rows of medians and of ratios."""
+"""What is measured: each scenario is one round of it, and starts servers of its own, one after the other."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from logstream import LogStreamManager
 
 from .client import Client, read_until
-from .report import Row, medians, quantiles, quantiles_and_most
-from .servers import BareLoop, Logstream, LogstreamWorkers, NodePeer, Server, Websocketd
+from .report import Row, quantiles, quantiles_and_most
+from .servers import BareLoop, Logstream, LogstreamTwo, LogstreamWorkers, NodePeer, SendFile, Server, Websocketd
 
 _MB = 1 << 20
 _WRITER = Path(__file__).with_name("writer.py")
@@ -24,7 +24,7 @@ _LINE = "größer als nötig: a line of a log, as long as such a line is, 日本
 Measure = Callable[[Server], Row]
 
 
-def latency(rounds: int) -> Iterator[Row]:
+def latency() -> Iterator[Row]:
     """From write to arrival: one session, 50 lines a second"""
     for count in (1, 200, 500):
 
@@ -35,33 +35,68 @@ def latency(rounds: int) -> Iterator[Row]:
                     lost = read_lines(clients, 150 * count)
             return {"clients": count} | quantiles(delays) | {"lines lost": lost}
 
-        found = yield from _compare([Logstream, Websocketd, NodePeer], measure, rounds)
+        found = yield from _compare([Logstream, Websocketd, NodePeer], measure)
         yield from _ratios(found, ["p50 ms", "p99 ms"], {"clients": count})
 
 
-def fanout(rounds: int) -> Iterator[Row]:
+def fanout() -> Iterator[Row]:
     """Server CPU for a delivered line: 200 clients, 50 lines a second"""
-    found = yield from _compare([Logstream, BareLoop, Websocketd, NodePeer], _fan_out, rounds)
+    found = yield from _compare([Logstream, BareLoop, Websocketd, NodePeer], _fan_out)
     yield from _ratios(found, ["CPU µs a line"])
 
 
-def bulk(rounds: int) -> Iterator[Row]:
+def bulk() -> Iterator[Row]:
     """First load of a 100 MB log that is not ASCII, by one client and by ten at once"""
+    loads: dict[int, Row] = {}
     for count in (1, 10):
 
         def measure(server: Server, count: int = count) -> Row:
             return {"clients": count} | load(server, count)
 
-        found = yield from _compare([Logstream, NodePeer], measure, rounds)
-        yield from _ratios(found, ["MB/s each", "first byte ms", "CPU s", "memory up MB"], {"clients": count})
-        if count == 1:
-            one = found[Logstream.name]
-        else:
-            ten = found[Logstream.name]
-            yield {"logstream": "10 clients against 1", "CPU ratio": float(ten["CPU s"]) / float(one["CPU s"])}
+        found = yield from _compare([Logstream, SendFile, NodePeer] if count == 1 else [Logstream, NodePeer], measure)
+        yield from _ratios(found, ["seconds", "first byte ms", "CPU s", "memory up MB"], {"clients": count})
+        loads[count] = found[Logstream.name]
+    yield {
+        "logstream": "10 clients against 1",
+        "CPU ratio": float(loads[10]["CPU s"]) / float(loads[1]["CPU s"]),
+    }
 
 
-def sessions(rounds: int) -> Iterator[Row]:
+def cores() -> Iterator[Row]:
+    """400 clients of one session, with 4,000 lines a second: more than one worker can deliver, one by one"""
+    found = yield from _compare([Logstream, LogstreamTwo], _saturate)
+    yield {
+        "logstream": "2 workers against 1",
+        "lines a second ratio": float(found[LogstreamTwo.name]["lines a second"])
+        / float(found[Logstream.name]["lines a second"]),
+        "p99 ratio": float(found[LogstreamTwo.name]["p99 ms"]) / float(found[Logstream.name]["p99 ms"]),
+    }
+
+
+def _saturate(server: Server) -> Row:
+    """Deliver 6,000 lines to 400 clients, of which ten have their delays measured; the others only count bytes."""
+    count, lines, witnesses = 400, 6000, 10
+    with following(server, ["log"] * count) as clients:
+        delays = clients[0].delays
+        for client in clients[witnesses:]:
+            client.stamped = False
+        before = sum(client.received for client in clients)
+        cpu, begin = server.cpu(), time.monotonic()
+        with writing(server, ["log"], rate=4000, lines=lines):
+            read_until(clients, lambda: len(delays) >= lines * witnesses)
+            whole = clients[0].received
+            read_until(clients, lambda: all(client.received >= whole * 0.9 for client in clients))
+        took = time.monotonic() - begin
+        sent = sum(client.received for client in clients) - before
+        return {
+            "clients": count,
+            "lines a second": lines * count / took,
+            "CPU µs a line": (server.cpu() - cpu) / lines / count * 1e6,
+            "MB on the wire": sent / _MB,
+        } | quantiles(delays)
+
+
+def sessions() -> Iterator[Row]:
     """Many sessions: 600 lines a second in all, to four connections"""
 
     def measure(server: Server, watched: int) -> Row:
@@ -74,22 +109,18 @@ def sessions(rounds: int) -> Iterator[Row]:
             cpu = server.cpu() - cpu
             return {"sessions": f"{watched}", "server CPU s": cpu, "threads": server.threads()} | quantiles(delays)
 
-    results: dict[str, list[Row]] = {"2": [], "800": [], "1 quiet": [], "1 beside 799": []}
-    for _ in range(rounds):
-        for watched in (2, 800):
-            with Logstream() as server:
-                results[f"{watched}"].append(measure(server, watched))
+    found: dict[int, Row] = {}
+    for watched in (2, 800):
         with Logstream() as server:
-            results["1 beside 799"].append({"sessions": "1 beside 799 unwatched"} | _beside(server, 799))
+            found[watched] = measure(server, watched)
+        yield found[watched]
+    for label, unwatched in (("1 alone", 0), ("1 beside 799 unwatched", 799)):
         with Logstream() as server:
-            results["1 quiet"].append({"sessions": "1 alone"} | _beside(server, 0))
-    found = {label: medians(rows) for label, rows in results.items()}
-    yield from found.values()
-    two, many = found["2"], found["800"]
+            yield {"sessions": label} | _beside(server, unwatched)
     yield {
         "logstream": "800 sessions against 2",
-        "CPU ratio": float(many["server CPU s"]) / float(two["server CPU s"]),
-        "p99 ratio": float(many["p99 ms"]) / float(two["p99 ms"]),
+        "CPU ratio": float(found[800]["server CPU s"]) / float(found[2]["server CPU s"]),
+        "p99 ratio": float(found[800]["p99 ms"]) / float(found[2]["p99 ms"]),
     }
 
 
@@ -108,40 +139,35 @@ def _beside(server: Server, unwatched: int) -> Row:
         return {"server CPU s": server.cpu() - cpu}
 
 
-def stalled(rounds: int) -> Iterator[Row]:
+def stalled() -> Iterator[Row]:
     """4 clients of one session, beside 8 of another that have stopped reading, 48 MB written past them"""
     size = 48 * _MB
-    calm: list[Row] = []
-    busy: list[Row] = []
-    for _ in range(rounds):
-        with (
-            Logstream() as server,
-            following(server, ["small"] * 4) as others,
-            following(server, ["large"] * 8) as idle,
-        ):
-            delays = others[0].delays
-            for rows in (calm, busy):
-                delays.clear()
-                server.reset_peak_memory()
-                memory = server.memory()
-                with contextlib.ExitStack() as stack:
-                    if rows is busy:
-                        stack.enter_context(writing(server, ["large"], rate=100, lines=300, size=size // 300))
-                    stack.enter_context(writing(server, ["small"], rate=100, lines=300))
-                    read_until(others, lambda: len(delays) >= 4 * 300)
-                memory = server.peak_memory() - memory
-                rows.append(
-                    {"stalled clients": 8 * (rows is busy)} | quantiles(delays) | {"memory up MB": memory / _MB}
-                )
-            begin = time.monotonic()
-            read_until(idle, lambda: all(client.received >= size for client in idle))
-            busy[-1]["all woken after s"] = time.monotonic() - begin
-    found = medians(calm), medians(busy)
+    with (
+        Logstream() as server,
+        following(server, ["small"] * 4) as others,
+        following(server, ["large"] * 8) as idle,
+    ):
+        delays = others[0].delays
+        found: list[Row] = []
+        for is_busy in (False, True):
+            delays.clear()
+            server.reset_peak_memory()
+            memory = server.memory()
+            with contextlib.ExitStack() as stack:
+                if is_busy:
+                    stack.enter_context(writing(server, ["large"], rate=100, lines=300, size=size // 300))
+                stack.enter_context(writing(server, ["small"], rate=100, lines=300))
+                read_until(others, lambda: len(delays) >= 4 * 300)
+            memory = server.peak_memory() - memory
+            found.append({"stalled clients": 8 * is_busy} | quantiles(delays) | {"memory up MB": memory / _MB})
+        begin = time.monotonic()
+        read_until(idle, lambda: all(client.received >= size for client in idle))
+        found[1]["all woken after s"] = time.monotonic() - begin
     yield from found
     yield {"logstream": "8 stalled against none", "p99 ratio": float(found[1]["p99 ms"]) / float(found[0]["p99 ms"])}
 
 
-def idle(rounds: int) -> Iterator[Row]:
+def idle() -> Iterator[Row]:
     """500 clients of one session in which nothing happens, for 5 seconds"""
     count = 500
 
@@ -154,35 +180,32 @@ def idle(rounds: int) -> Iterator[Row]:
             memory = server.memory() - memory
         return {"clients": count, "% of a core": cpu / 5.0 * 100, "KB a client": memory / count / 1024}
 
-    found = yield from _compare([Logstream, NodePeer], measure, rounds)
+    found = yield from _compare([Logstream, NodePeer], measure)
     yield from _ratios(found, ["KB a client"])
 
 
-def deflate(rounds: int) -> Iterator[Row]:
+def deflate() -> Iterator[Row]:
     """Clients that offer permessage-deflate, as all browsers do, and clients that do not"""
-    lines: dict[bool, list[Row]] = {False: [], True: []}
-    loads: dict[bool, list[Row]] = {False: [], True: []}
-    for _ in range(rounds):
-        for offered in (False, True):
-            label = {"deflate": "offered" if offered else "not offered"}
-            with Logstream() as server:
-                lines[offered].append(label | _fan_out(server, offered=offered))
-            with Logstream() as server:
-                loads[offered].append(label | load(server, 1, offered=offered))
-    found = {offered: medians(rows) for offered, rows in lines.items()}
-    loaded = {offered: medians(rows) for offered, rows in loads.items()}
-    yield from found.values()
-    yield from loaded.values()
+    lines: dict[bool, Row] = {}
+    loads: dict[bool, Row] = {}
+    for offered in (False, True):
+        label = {"deflate": "offered" if offered else "not offered"}
+        with Logstream() as server:
+            lines[offered] = label | _fan_out(server, offered=offered)
+        with Logstream() as server:
+            loads[offered] = label | load(server, 1, offered=offered)
+    yield from lines.values()
+    yield from loads.values()
     yield {
         "logstream": "offered against not",
-        "CPU ratio": float(found[True]["CPU µs a line"]) / float(found[False]["CPU µs a line"]),
-        "wire bytes of a load": float(loaded[True]["MB on the wire"]) / float(loaded[False]["MB on the wire"]),
+        "CPU ratio": float(lines[True]["CPU µs a line"]) / float(lines[False]["CPU µs a line"]),
+        "wire bytes ratio": float(loads[True]["MB on the wire"]) / float(loads[False]["MB on the wire"]),
     }
 
 
-def completion(rounds: int) -> Iterator[Row]:
+def completion() -> Iterator[Row]:
     """From the report that a session is complete to the last message at each of 200 viewers, twenty times"""
-    yield from _compare([Logstream, LogstreamWorkers], _complete, rounds)
+    yield from _compare([Logstream, LogstreamWorkers], _complete)
 
 
 def _complete(server: Server) -> Row:
@@ -210,7 +233,7 @@ def _complete(server: Server) -> Row:
     return {"clients": count} | quantiles_and_most(delays)
 
 
-def listing(rounds: int) -> Iterator[Row]:
+def listing() -> Iterator[Row]:
     """The list of 10,000 sessions, half of them complete"""
 
     def measure(server: Server) -> Row:
@@ -232,7 +255,7 @@ def listing(rounds: int) -> Iterator[Row]:
         cpu = (server.cpu() - cpu) / times
         return {"sessions": f"{count}", "KB": len(listed) / 1024, "CPU ms": cpu * 1e3} | quantiles_and_most(delays)
 
-    yield from _compare([Logstream], measure, rounds)
+    yield from _compare([Logstream], measure)
 
 
 def _fan_out(server: Server, offered: bool = False) -> Row:
@@ -275,7 +298,7 @@ def load(server: Server, count: int, offered: bool = False) -> Row:
             read_until(clients, lambda: len(delays) >= count)
             took = time.monotonic() - begin
         return {
-            "MB/s each": size / _MB / took,
+            "seconds": took,
             "first byte ms": first * 1e3,
             "CPU s": server.cpu() - cpu,
             "memory up MB": (server.peak_memory() - memory) / _MB,
@@ -300,16 +323,14 @@ def _read_until_quiet(clients: Sequence[Client]) -> None:
         pass
 
 
-def _compare(kinds: Sequence[type[Server]], measure: Measure, rounds: int) -> Generator[Row, None, dict[str, Row]]:
-    """Measure servers in turn, so that what disturbs the machine disturbs all; yields and returns their medians."""
-    there = [kind for kind in kinds if kind.missing() is None]
-    results: dict[str, list[Row]] = {kind.name: [] for kind in there}
-    for _ in range(rounds):
-        for kind in there:
+def _compare(kinds: Sequence[type[Server]], measure: Measure) -> Generator[Row, None, dict[str, Row]]:
+    """Measure servers one after the other; yields what was found, and returns it by name."""
+    found: dict[str, Row] = {}
+    for kind in kinds:
+        if kind.missing() is None:
             with kind() as server:
-                results[kind.name].append({"server": kind.name} | measure(server))
-    found = {name: medians(rows) for name, rows in results.items()}
-    yield from found.values()
+                found[kind.name] = {"server": kind.name} | measure(server)
+            yield found[kind.name]
     return found
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from .client import Client, read_until
-from .report import Row, medians, quantiles
+from .reading import browser_memory
+from .report import Row, quantiles
 from .servers import Logstream, Server
 
 _MB = 1 << 20
@@ -30,14 +31,11 @@ _EXPRESSION = "task number [0-9]+ in [0-9]+ s$|needle that i[st]"
 _SED = r"s/\x1b\[[0-9;]*m//g"
 
 
-def search(rounds: int) -> Iterator[Row]:
+def search() -> Iterator[Row]:
     """Searching 1 GB against grep and sed, a first hit, lines of others meanwhile, and the middle of 10 GB"""
-    results: dict[str, list[Row]] = {}
-    for _ in range(rounds):
-        with Logstream() as server:
-            for name, row in _measure(server):
-                results.setdefault(name, []).append({"search": name} | row)
-    yield from (medians(rows) for rows in results.values())
+    with Logstream() as server:
+        for name, row in _measure(server):
+            yield {"search": name} | row
 
 
 def _measure(server: Server) -> Iterator[tuple[str, Row]]:
@@ -73,6 +71,8 @@ def _measure(server: Server) -> Iterator[tuple[str, Row]]:
     yield "the same during four searches", beside
     ratio = float(beside["p99 ms"]) / float(alone["p99 ms"])
     yield "the same, against without", {"p99 ratio": ratio}
+    _fill(server.log("long"), _COLOURED, 2048 * _MB)
+    yield "browser memory up, from the end of 2 GB to its beginning: MB", browser_memory(server, "long")
 
 
 def _live(server: Server, searches: int) -> Row:

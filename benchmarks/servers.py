@@ -19,6 +19,8 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NODE_PEER = Path(__file__).parent / "peers" / "node-chokidar"
+_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+_ENOUGH = 1024  # inotify instances for websocketd, whose tails look once a second without one
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -146,19 +148,27 @@ class LogstreamWorkers(Logstream):
     """Ours, with four workers."""
 
     name = "logstream, 4 workers"
+    workers = 4
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | {"WEB_CONCURRENCY": "4"}
+        return super().environment() | {"WEB_CONCURRENCY": f"{self.workers}"}
 
     def find_worker(self) -> int:
         """One of them, when all are there."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz") as answer:
-                if json.load(answer).get("workers") == 4:
+                if json.load(answer).get("workers") == self.workers:
                     return super().find_worker()
             time.sleep(0.02)
         raise RuntimeError(self._output.read_text())
+
+
+class LogstreamTwo(LogstreamWorkers):
+    """Ours, with two workers."""
+
+    name = "logstream, 2 workers"
+    workers = 2
 
 
 class NodePeer(Server):
@@ -189,6 +199,15 @@ class Websocketd(Server):
     def missing(cls) -> str | None:
         return None if shutil.which("websocketd") else "apt-get install websocketd"
 
+    def __enter__(self) -> Server:
+        self._instances = allow_instances()
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        if self._instances is not None:
+            _INSTANCES.write_text(self._instances)
+
     def command(self) -> Sequence[str]:
         options = [f"--port={self.port}", "--address=127.0.0.1", "--loglevel=error"]
         return ["websocketd", *options, "tail", "-n", "+1", "-F", str(self.log("log"))]
@@ -201,7 +220,28 @@ class BareLoop(Server):
     speaks_protocol = False
 
     def command(self) -> Sequence[str]:
-        return [sys.executable, str(Path(__file__).with_name("bare.py")), str(self.port), str(self.log("log"))]
+        return [sys.executable, "-m", "benchmarks.bare", str(self.port), str(self.log("log"))]
+
+
+class SendFile(Server):
+    """The limit of a first load: the file's bytes as one frame, by `sendfile`, and nothing else."""
+
+    name = "sendfile"
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "benchmarks.sendfile", str(self.port), str(self.directory)]
+
+
+def allow_instances() -> str | None:
+    """Have as many inotify instances as 500 tails take; returns how many there were, None where nobody lets us."""
+    before = _INSTANCES.read_text()
+    if int(before) >= _ENOUGH:
+        return before
+    try:
+        _INSTANCES.write_text(f"{_ENOUGH}")
+    except OSError:
+        return None
+    return before
 
 
 def _session(leader: int) -> Iterator[int]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
-from .serving import ROOT
-
-_README = (ROOT / "README.md").read_text()
+from .docs.blocks import blocks
 
 
-def _block(language: str, word: str) -> str:
-    """The README's block of code in a language that has a word in it."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
-    return str(next(block for block in blocks if word in block))
+def _shown(language: str) -> str:
+    """The README's block of code in a language."""
+    (block,) = blocks(language, page="README.md")
+    return block.text
 
 
 _names: dict[str, Any] = {"__name__": __name__}
-_source = _block("python", "register_blueprint").replace("/tmp/saga-sessions", os.environ["LOGSTREAM_DIRECTORY"])
+_source = _shown("python").replace("/tmp/saga-sessions", os.environ["LOGSTREAM_DIRECTORY"])
 exec(_source, _names)
 app = _names["app"]
 
@@ -26,4 +23,4 @@ app = _names["app"]
 @app.get("/")
 def index() -> str:
     """The README's example of the JavaScript client."""
-    return '<link rel="icon" href="data:,">' + _block("html", "logstream.js")
+    return '<link rel="icon" href="data:,">' + _shown("html")

@@ -4,7 +4,7 @@ A log's truth is the file on its session host. A dashboard that has a viewer for
 engine follows the copy.
 
 `words` (what hosts and dashboards say to each other), `bus` (the connections to Redis, and the only module that knows
-its client library), `spool` (the copies on the disk), `ship` (a session host: announces, pushes, answers),
-`registry` (which host has what), `copying` (where one copy stands, and what it does about a message), `replica` (which
-copies there are to be).
+its client library), `spool` (the copies on the disk), `ship` (a session host: pushes and answers; `shipped` is one of
+its logs, `outbox` what is about to go out), `registry` (which host has what: announced, and looked up), `copying`
+(where one copy stands, and what it does about a message), `replica` (which copies there are to be).
 """

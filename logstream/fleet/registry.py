@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 LIVE = 60.0  # seconds after its last change in which a log counts as live
 _LOOK = 1.0  # seconds between two looks at the directory
 _SHARE = 20  # or so many times what a look takes, where that is longer: thousands of logs are looked at less often
+_PATIENCE = 5.0  # seconds that the first look may take; a disk may hang
+_ENDING = 2.0  # seconds that each thread has to end
 _WHOLE = 5.0  # seconds after which all is announced again, as if Redis had forgotten it
 _REMEMBERED = 24 * 3600.0  # seconds that a dashboard speaks of a host that is away
 _MOST_SESSIONS = 100_000  # of one host
@@ -61,7 +63,7 @@ class Announced:
 
 
 class Announcer:
-    """Announces the sessions of a directory, on a thread of its own."""
+    """Announces the sessions of a directory: one thread looks at it, and another one speaks, whatever the disk does."""
 
     def __init__(
         self, bus: Bus, names: Names, host: str, ship: str, directory: str, suffix: str, completions: Completions
@@ -75,54 +77,75 @@ class Announcer:
         self._completions = completions
         self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
         self._troubles = RateLimitedLog(logger, lines=1)
-        self._wake = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="logstream-announcer", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._look_on, name="logstream-look", daemon=True),
+            threading.Thread(target=self._speak_on, name="logstream-announcer", daemon=True),
+        ]
+        self._look = threading.Event()  # now, without waiting
+        self._speak = threading.Event()
+        self._found: dict[str, bytes] | None = None  # as last looked at; None before that
+        # Only for the thread that looks: the final cursors of logs as they were.
+        self._cursors: dict[str, tuple[Signature, str | None]] = {}
+        # Only for the thread that speaks:
         self._announced: dict[str, bytes] = {}
-        self._cursors: dict[str, tuple[Signature, str | None]] = {}  # the final ones of logs as they were
         self._again = 0.0  # when all is announced again
+        self._has_spoken = False
 
     def start(self) -> None:
         """Begin. Once only."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def announce_soon(self) -> None:
         """Announce everything: Redis may know nothing of it."""
         self._again = 0.0
-        self._wake.set()
+        self._look.set()
 
     def close(self) -> None:
-        """End the thread, and say that the host is away. Idempotent."""
+        """End the threads, and say that the host is away. Idempotent."""
         self._stop.set()
-        self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._look.set()
+        self._speak.set()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(_ENDING)
         try:
             self._bus.do(lambda client: client.delete(self._names.host(self._host), self._names.sessions(self._host)))
         except BusError:
             pass  # it expires
 
-    def _run(self) -> None:
+    def _look_on(self) -> None:
         while not self._stop.is_set():
-            self._wake.clear()
+            self._look.clear()
             began = time.monotonic()
             try:
+                self._found = self._sessions()
+            except Exception:
+                logger.exception("looking for sessions failed")
+            self._speak.set()
+            self._look.wait(max(_LOOK, _SHARE * (time.monotonic() - began)))
+
+    def _speak_on(self) -> None:
+        self._speak.wait(_PATIENCE)
+        while not self._stop.is_set():
+            self._speak.clear()
+            try:
                 if self._bus.is_connected:
-                    self._announce()
+                    self._announce(self._found or {})
             except BusError as error:
                 self._again = 0.0
                 if self._bus.is_connected:
                     self._refusals.warning("Redis refuses what announces this host's sessions: %s", error)
             except Exception:
                 logger.exception("announcing the sessions failed")
-            self._wake.wait(max(_LOOK, _SHARE * (time.monotonic() - began)))
+            self._speak.wait(2 * _LOOK)  # and where nobody looks, this host is there all the same
 
-    def _announce(self) -> None:
+    def _announce(self, sessions: dict[str, bytes]) -> None:
         now = time.monotonic()
         whole = now >= self._again
         if whole:
             self._again = now + _WHOLE
-        sessions = self._sessions()
         changed = {name: value for name, value in sessions.items() if whole or self._announced.get(name) != value}
         gone = [name for name in self._announced if name not in sessions]
         key, beat_key = self._names.sessions(self._host), self._names.host(self._host)
@@ -148,7 +171,7 @@ class Announcer:
             sessions = list_sessions(self._directory, self._suffix)[:_MOST_SESSIONS]
         except OSError as error:
             self._troubles.warning("%s", unreadable(error))
-            return self._announced  # what there is now is not known
+            return self._found or {}  # what there is now is not known
         with self._completions.listed() as completed_since:
             return {one.name: self._entry(one, completed_since(one.name, one.signature)).pack() for one in sessions}
 
@@ -164,11 +187,9 @@ class Announcer:
         return Announced(session.name, self._host, session.size, session.changed, completed, cursor)
 
     def _look_for_rival(self, before: bytes | None) -> None:
-        try:
-            at, ship = orjson.loads(before or b"null")
-        except (ValueError, TypeError):
-            return
-        if ship != self._ship and isinstance(at, float) and time.time() - at < 2 * _LOOK:
+        """Somebody has spoken since this process did, which nobody else should."""
+        has_spoken, self._has_spoken = self._has_spoken, True
+        if has_spoken and before is not None and _ship_of(before) != orjson.dumps(self._ship):
             self._rivals.warning(
                 "another machine or directory is shipped as host %s too: give one of them another name with --host",
                 self._host,

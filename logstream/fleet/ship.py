@@ -1,9 +1,14 @@
-"""A session host: says which sessions there are, pushes what is appended to those that are followed, answers pulls."""
+"""A session host: says which sessions there are, pushes what is appended to those that are followed, answers pulls.
+
+Each followed log has its turn when it has changed, or when a dashboard has asked for something of it. One thread gives
+the turns; where a log's disk does not answer, another one goes on with the others (`engine.relief`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import queue
@@ -11,69 +16,48 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from ..engine.completion import Completion, Completions
-from ..engine.logfile import LogFile, Signature, identity_of, signature_of, stat_log
-from ..engine.reading import Reader, RewrittenError, place_of
+from ..engine.logfile import LogFile, Signature, signature_of, stat_log
+from ..engine.relief import Loop, Relief, Shift
 from ..engine.sessions import log_path
 from ..engine.state import DIRECTORY_NAME, StateDirectory
 from ..engine.subscription import LogEnd
 from ..engine.watcher import NoThreadError, Watcher
 from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
+from .outbox import Outbox
 from .registry import Announcer
-from .words import (
-    LEASE,
-    PIECE,
-    PUSH,
-    Complete,
-    Data,
-    Done,
-    Message,
-    Missing,
-    More,
-    Names,
-    Read,
-    Reply,
-    Roll,
-    WordsError,
-    parse,
-)
+from .shipped import Lease, ShippedLog
+from .words import LEASE, Complete, Done, Message, Missing, More, Names, Read, Roll, WordsError, parse
 
 logger = logging.getLogger(__name__)
 
 _TICK = 1.0  # seconds
-_AT_ONCE = 64  # messages that go out in one go
-_BACKLOG = 10_000  # messages and wake-ups that may wait; dashboards ask again for what is dropped
+_MOST_JOBS = 1000  # that wait for one log; dashboards ask again for what is dropped
 _ENDING = 5.0  # seconds that the threads have to end
 
-Job = Callable[[], object]
+Job = Callable[[ShippedLog], object]
 
 
-@dataclass(eq=False, slots=True)
-class _Shipped:
-    """One followed log, as the watcher knows it."""
+class _Turn:
+    """Something to be done, by the thread that gives the turns; it may block as long as a disk does."""
 
-    name: str
-    path: str
-    on_wake: Callable[[_Shipped], object]
-    seen: Signature | None = None
-    # Only for the thread that works:
-    reader: Reader | None = None  # what was pushed so far
-    watched: LogFile | None = None
-    leases: dict[str, float] = field(default_factory=dict)  # until when each dashboard follows it
-    is_waiting: bool = False  # it is woken, and its turn is to come
+    def __init__(self, path: str, do: Callable[[], object], seen: Signature | None = None) -> None:
+        """`seen` is of the file at the path, which tells its disk."""
+        self.path = path
+        self.seen = seen
+        self._do = do
 
     def wake(self) -> None:
-        """The file may have changed."""
-        self.on_wake(self)
+        """Do it."""
+        self._do()
 
 
 class Ship:
     """Ships the logs of a directory, until it is closed. Any thread may call.
 
-    One thread pushes and answers, so that both arrive in their order; one announces; the bus' thread listens.
+    One thread pushes and answers, and is relieved when it is stuck; two announce; the bus' thread listens.
     """
 
     def __init__(
@@ -101,20 +85,23 @@ class Ship:
         self.bus = Bus(
             url, channels=(names.ask(host),), on_message=self._hear, on_connect=lambda: self._announcer.announce_soon()
         )
+        self._outbox = Outbox(self.bus)
         self._announcer = Announcer(self.bus, names, host, uuid.uuid4().hex, directory, suffix, self._completions)
-        self._jobs: queue.Queue[Job] = queue.Queue(_BACKLOG)
         self._strange = RateLimitedLog(logger)
         self._troubles = RateLimitedLog(logger)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="logstream-ship", daemon=True)
-        # Only for the thread that works:
-        self._shipped: dict[str, _Shipped] = {}
-        self._outbox: list[tuple[str, bytes]] = []  # channels, and messages that are about to go out
-        self._outbox_size = 0  # bytes
-        self._news: Signature | None = None
+        self._relief = Relief()
+        self._loop = Loop("logstream-ship", self._work)
+        self._turns: queue.SimpleQueue[_Turn] = queue.SimpleQueue()  # one for each log at most
+        # Guards the two below, and of each log what is to be done and who follows it. Never held while a file is read.
+        self._lock = threading.Lock()
+        self._logs: dict[str, ShippedLog] = {}
+        self._pulls = 0  # so far
+        self._pushed = 0  # bytes, of logs that are followed no more
+        # Only for the tick, of which there is one at a time:
+        self._ticking = _Turn(directory, self._tick)
         self._ticked = 0.0
-        self.pulls = 0  # so far
-        self.pushed = 0  # bytes so far
+        self._news: Signature | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Ship until `stop` is set."""
@@ -131,34 +118,45 @@ class Ship:
         """Begin. Once only."""
         self.bus.start()
         self._announcer.start()
-        self._thread.start()
+        self._loop.thread.start()
+        self._relief.start([self._loop])
 
     def close(self) -> None:
         """End everything; the host is away at once. Idempotent."""
         self._stop.set()
-        with contextlib.suppress(queue.Full):
-            self._jobs.put_nowait(lambda: None)
-        if self._thread.ident is not None:
-            self._thread.join(_ENDING)
+        self._relief.stop()
+        self._turns.put(_Turn(self._directory, lambda: None))
+        if self._loop.thread.ident is not None:
+            self._loop.thread.join(_ENDING)
         self._announcer.close()
         self.bus.close()
         self._watcher.close()
 
     def complete(self, session_name: str, exit_status: int | None = None) -> None:
         """A session is over, says who watches it here, and how its program has ended, where that is known."""
-        self._jobs.put(lambda: self._complete(session_name, exit_status))
+        self._ask(session_name, lambda log: self._complete(log, exit_status))
 
     def followed_sessions(self) -> list[str]:
         """The sessions that some dashboard follows."""
-        return list(self._shipped)
+        with self._lock:
+            return [log.name for log in self._logs.values() if log.is_followed]
 
     def counts(self) -> dict[str, int]:
-        """Figures for monitoring."""
+        """Figures for monitoring. A lag is what a dashboard lacked when it was last heard of, the largest one."""
+        now = time.monotonic()
+        with self._lock:
+            logs = list(self._logs.values())
+            leases = [lease for log in logs for lease in log.leases.values()]
+            pushed = self._pushed + sum(log.pushed for log in logs)
+        behind = [lease.behind_since for lease in leases if lease.behind_since is not None]
         return {
-            "followed_sessions": len(self._shipped),
-            "pulls": self.pulls,
-            "bytes_pushed": self.pushed,
-            "waiting": self._jobs.qsize(),
+            "followed_sessions": sum(log.is_followed for log in logs),
+            "pulls": self._pulls,
+            "bytes_pushed": pushed,
+            "waiting": self._turns.qsize() + len(self._outbox),
+            "lag_bytes": max((lease.lag for lease in leases), default=0),
+            "lag_seconds": round(now - min(behind, default=now)),
+            "disk_hangs": int(self._relief.is_troubled),
             "relay_away": int(not self.bus.is_connected),
         }
 
@@ -201,227 +199,185 @@ class Ship:
         except WordsError as error:
             self._strange.warning("a message on %s is not understood: %s", ascii(channel[:100]), error)
             return
-        with contextlib.suppress(queue.Full):
-            self._jobs.put_nowait(lambda: self._answer(asked))
+        match asked:
+            case Read():
+                self._ask(asked.name, functools.partial(self._read, asked=asked))
+            case Roll():
+                for name, cursor in asked.cursors.items():
+                    self._ask(name, functools.partial(self._roll, dashboard=asked.dashboard, cursor=cursor))
+            case Complete():
+                self._ask(asked.name, functools.partial(self._be_told, asked=asked))
+
+    def _ask(self, session_name: str, job: Job) -> None:
+        """Have something done for a log, in its turn."""
+        with self._lock:
+            log = self._logs.get(session_name)
+            if log is None:
+                log = self._logs[session_name] = self._make_log(session_name)
+            if len(log.jobs) < _MOST_JOBS:
+                log.jobs.append(job)
+            self._queue(log)
+
+    def _make_log(self, session_name: str) -> ShippedLog:
+        def say(message: Message, dashboard: str | None) -> None:
+            self._outbox.put(channel if dashboard is None else self._names.to(dashboard, self._host), message)
+
+        channel = self._names.log(self._host, session_name)
+        path = log_path(self._directory, session_name, self._suffix)
+        return ShippedLog(session_name, path, say=say, watch=self._watch, on_wake=self._wake)
+
+    def _queue(self, log: ShippedLog) -> None:
+        """Give a log a turn, with the lock held."""
+        if not log.is_queued:
+            log.is_queued = True
+            self._turns.put(_Turn(log.path, lambda: self._serve(log), log.seen))
 
     # On the watcher's threads.
 
-    def _wake(self, shipped: _Shipped) -> None:
-        if not shipped.is_waiting:
-            shipped.is_waiting = True
-            try:
-                self._jobs.put_nowait(lambda: self._push(shipped))
-            except queue.Full:
-                shipped.is_waiting = False
-                self._watcher.wake_later(shipped)
+    def _wake(self, log: ShippedLog) -> None:
+        with self._lock:
+            log.is_due = True
+            self._queue(log)
 
-    # What follows is for the thread that works.
+    # What follows is for the thread that gives the turns, or has been relieved of that.
 
-    def _work(self) -> None:
+    def _work(self, shift: Shift) -> None:
         while not self._stop.is_set():
             try:
-                job = self._jobs.get(timeout=_TICK / 2)
+                turn = self._turns.get(timeout=_TICK / 2)
             except queue.Empty:
-                job = self._tick
+                turn = self._ticking
+            self._relief.wake(shift, turn)
+            if shift.stuck_with is not None and self._relief.come_back(shift):
+                return
+            if time.monotonic() - self._ticked > _TICK:
+                self._relief.wake(shift, self._ticking)
+                if shift.stuck_with is not None and self._relief.come_back(shift):
+                    return
+
+    def _serve(self, log: ShippedLog) -> None:
+        """A log's turn: one thing of what is to be done for it, so that no log keeps the others waiting."""
+        with log.lock:
+            with self._lock:
+                is_due, log.is_due = log.is_due, False
+                job = log.jobs.popleft() if log.jobs else None
             try:
-                job()
-                if self._jobs.empty():
-                    self._flush()
-                if time.monotonic() - self._ticked > _TICK:
-                    self._tick()
+                if is_due:
+                    log.push()
+                if job is not None:
+                    job(log)
             except BusError:
                 pass  # dashboards find what they miss
             except (OSError, NoThreadError) as error:
                 self._troubles.warning("a log cannot be shipped just now: %s", str(error))
             except Exception:
                 logger.exception("shipping failed")
-
-    def _answer(self, asked: Message) -> None:
-        match asked:
-            case Read():
-                self._read(asked)
-            case Roll():
-                self._roll(asked)
-            case Complete():
-                self._be_told(asked)
-
-    def _publish(self, channel: str, message: Message) -> None:
-        """Have a message go out, with those of other sessions that are due now. Raises BusError."""
-        packed = message.pack()
-        self._outbox.append((channel, packed))
-        self._outbox_size += len(packed)
-        if self._outbox_size >= PUSH or len(self._outbox) >= _AT_ONCE:
-            self._flush()
-
-    def _flush(self) -> None:
-        messages, self._outbox, self._outbox_size = self._outbox, [], 0
-        if messages:
-            self.bus.publish_all(messages)
-
-    def _path(self, session_name: str) -> str:
-        return log_path(self._directory, session_name, self._suffix)
-
-    def _follow(self, session_name: str, dashboard: str) -> _Shipped | None:
-        """Push a log from now on; None where there is none."""
-        shipped = self._shipped.get(session_name)
-        if shipped is None:
-            path = self._path(session_name)
-            try:
-                file = LogFile.open(path)
-            except OSError:
-                return None
-            shipped = _Shipped(session_name, path, self._wake)
-            shipped.seen = file.signature()
-            shipped.reader = Reader.at(file, file.size())
-            self._shipped[session_name] = shipped
-            try:
-                self._watch(shipped, file)
-            except BaseException:
-                del self._shipped[session_name]
-                raise
-            self._on_follow()
-        shipped.leases[dashboard] = time.monotonic() + LEASE
-        return shipped
-
-    def _watch(self, shipped: _Shipped, file: LogFile) -> None:
-        shipped.watched = file
-        with self._watcher.running():
-            self._watcher.follow(shipped, file)
-        self._watcher.wake_again(shipped)  # a new watch tells nothing of what was written before it
-
-    def _push(self, shipped: _Shipped) -> None:
-        """Send what is new to all who follow."""
-        shipped.is_waiting = False
-        if shipped.name not in self._shipped:
-            return
-        channel = self._names.log(self._host, shipped.name)
-        reader = shipped.reader
-        if reader is not None:
-            state = reader.file.state()
-            shipped.seen = signature_of(state)
-            self._advance(shipped, channel, reader, state.st_size)
-        found = stat_log(shipped.path)
-        if found is None or (reader is not None and identity_of(found) == reader.file.identity):
-            return
-        try:
-            file = LogFile.open(shipped.path)
-        except OSError:
-            return  # it is found by the sweep
-        size = file.size()
-        shipped.seen = file.signature()
-        shipped.reader = Reader.at(file, size)
-        self._watch(shipped, file)
-        self._publish(channel, More(shipped.name, size))
-
-    def _advance(self, shipped: _Shipped, channel: str, reader: Reader, size: int) -> None:
-        if size - reader.offset > PUSH:
-            shipped.reader = Reader.at(reader.file, size)
-            self._publish(channel, More(shipped.name, size))
-            return
-        try:
-            while True:
-                cursor = reader.cursor
-                data = reader.read_bytes(size, PIECE)  # where there is nothing new, too: it may be another text
-                if not data:
-                    break
-                self._publish(channel, Data(shipped.name, cursor, size, data))
-                self.pushed += len(data)
-        except RewrittenError:
-            size = reader.file.size()
-            shipped.reader = Reader.at(reader.file, size)
-            self._publish(channel, More(shipped.name, size))
-
-    def _read(self, asked: Read) -> None:
-        channel = self._names.to(asked.dashboard, self._host)
-        shipped = self._follow(asked.name, asked.dashboard) if asked.most else None
-        if shipped is not None:
-            self._push(shipped)  # so that what is sent now ends where the next push begins
-        try:
-            file = LogFile.open(self._path(asked.name))
-        except OSError:
-            self._publish(channel, Missing(asked.name, asked.number))
-            return
-        self.pulls += asked.most > 0
-        reader = place_of(file, asked.cursor)
-        start_over = reader is None
-        reader = reader or Reader(file)
-        end = file.size()
-        if shipped is not None and shipped.reader is not None and shipped.reader.file.identity == file.identity:
-            end = min(end, shipped.reader.offset)
-        stop = min(end, reader.offset + asked.most)
-        while True:
-            cursor = reader.cursor
-            try:
-                data = reader.read_bytes(max(stop, reader.offset), PIECE)
-            except RewrittenError:
-                reader, data, start_over, stop = Reader(file), b"", True, 0
-                cursor = reader.cursor
-            last = not data or reader.offset >= stop
-            self._publish(
-                channel, Reply(asked.name, asked.number, cursor, max(end, reader.offset), start_over, last, data)
-            )
-            start_over = False
-            if last:
-                break
-        if asked.most and reader.offset == file.size():
-            self._tell_if_complete(asked.name, file, channel)
-
-    def _tell_if_complete(self, session_name: str, file: LogFile, channel: str) -> None:
-        completion = self._completions.find(session_name)
-        if completion is not None and completion.end_in(file) is not None:
-            self._publish(channel, Done(session_name, completion.cursor))
-
-    def _roll(self, asked: Roll) -> None:
-        channel = self._names.to(asked.dashboard, self._host)
-        for name, cursor in asked.cursors.items():
-            shipped = self._follow(name, asked.dashboard)
-            if shipped is None:
-                continue
-            reader = shipped.reader
-            if reader is None or reader.cursor != cursor:
-                self._publish(channel, More(name, reader.offset if reader is not None else 0))
-            else:
-                self._tell_if_complete(name, reader.file, channel)
-
-    def _be_told(self, asked: Complete) -> None:
-        channel = self._names.to(asked.dashboard, self._host)
-        cursor = self._complete(asked.name)
-        if cursor is None:
-            self._publish(channel, Missing(asked.name, asked.number))
-        else:
-            self._publish(channel, Done(asked.name, cursor))
-
-    def _complete(self, session_name: str, exit_status: int | None = None) -> str | None:
-        """Note that a session is complete, and tell all who follow. Returns its last cursor; None without a log."""
-        shipped = self._shipped.get(session_name)
-        if shipped is not None:
+        with self._lock:
+            log.is_queued = False
+            if log.is_due or log.jobs:
+                self._queue(log)
+        if self._turns.empty():
             with contextlib.suppress(BusError):
-                self._push(shipped)
+                self._outbox.send()
+
+    def _watch(self, log: ShippedLog, file: LogFile) -> None:
+        with self._watcher.running():
+            self._watcher.follow(log, file)
+        self._watcher.wake_again(log)  # a new watch tells nothing of what was written before it
+
+    def _lease(self, log: ShippedLog, dashboard: str, lag: int) -> None:
+        """A dashboard follows a log."""
+        now = time.monotonic()
+        with self._lock:
+            lease = log.leases.setdefault(dashboard, Lease(0.0))
+            lease.until, lease.lag = now + LEASE, lag
+            lease.behind_since = None if lag == 0 else lease.behind_since or now
+
+    def _read(self, log: ShippedLog, asked: Read) -> None:
+        was_followed = log.is_followed
+        whole = log.read(asked)
+        if not asked.most:
+            return
+        with self._lock:
+            self._pulls += 1
+        if log.is_followed:
+            self._lease(log, asked.dashboard, 0 if whole is not None else log.lag(asked.cursor))
+            if not was_followed:
+                self._on_follow()
+        if whole is not None:
+            self._tell_if_complete(log, whole, asked.dashboard)
+
+    def _tell_if_complete(self, log: ShippedLog, file: LogFile, dashboard: str | None) -> None:
+        completion = self._completions.find(log.name)
+        if completion is not None and completion.end_in(file) is not None:
+            log.say(Done(log.name, completion.cursor), dashboard)
+
+    def _roll(self, log: ShippedLog, dashboard: str, cursor: str) -> None:
+        was_followed = log.is_followed
+        if not log.follow():
+            return
+        if not was_followed:
+            self._on_follow()
+        is_level = log.stands_at(cursor)
+        self._lease(log, dashboard, 0 if is_level else log.lag(cursor))
+        if is_level and log.file is not None:
+            self._tell_if_complete(log, log.file, dashboard)
+        else:
+            log.say(More(log.name, log.offset), dashboard)
+
+    def _be_told(self, log: ShippedLog, asked: Complete) -> None:
+        cursor = self._complete(log)
+        answer = Missing(asked.name, asked.number) if cursor is None else Done(asked.name, cursor)
+        log.say(answer, asked.dashboard)
+
+    def _complete(self, log: ShippedLog, exit_status: int | None = None) -> str | None:
+        """Note that a session is complete, and tell all who follow. Returns its last cursor; None without a log."""
+        with contextlib.suppress(BusError):
+            log.push()
         completion = None
         while completion is None:  # or else it has gone on meanwhile
-            end = LogEnd.at(self._path(session_name))
+            end = LogEnd.at(log.path)
             if end.file is None:
                 return None
             completion = Completion.at(end, exit_status)
-        self._completions.note(session_name, completion)
+        self._completions.note(log.name, completion)
         self._announcer.announce_soon()
-        if shipped is not None:
+        if log.is_followed:
             with contextlib.suppress(BusError):
-                self._publish(self._names.log(self._host, session_name), Done(session_name, completion.cursor))
+                log.say(Done(log.name, completion.cursor), None)
         return completion.cursor
 
     def _tick(self) -> None:
         """Let go of what nobody follows any more, and hear of completions by others."""
         now = self._ticked = time.monotonic()
-        for shipped in list(self._shipped.values()):
-            shipped.leases = {dashboard: until for dashboard, until in shipped.leases.items() if until > now}
-            if not shipped.leases:
-                del self._shipped[shipped.name]
-                self._watcher.forget(shipped)
+        with self._lock:
+            logs = list(self._logs.values())
+        for log in logs:
+            if log.lock.acquire(blocking=False):  # or else it is busy, or stuck
+                try:
+                    self._let_go(log, now)
+                finally:
+                    log.lock.release()
+        with contextlib.suppress(BusError):
+            self._outbox.send()
         found = stat_log(self._completions.news_path)
         news = signature_of(found) if found is not None else None
         if news != self._news:
             self._news = news
-            for shipped in list(self._shipped.values()):
-                if shipped.reader is not None:
-                    self._tell_if_complete(shipped.name, shipped.reader.file, self._names.log(self._host, shipped.name))
+            for name in self.followed_sessions():
+                self._ask(name, self._hear_of_completion)
+
+    def _hear_of_completion(self, log: ShippedLog) -> None:
+        if log.file is not None:
+            self._tell_if_complete(log, log.file, None)
+
+    def _let_go(self, log: ShippedLog, now: float) -> None:
+        log.forget_earlier(now)
+        with self._lock:
+            log.leases = {dashboard: lease for dashboard, lease in log.leases.items() if lease.until > now}
+            if log.leases or log.is_queued:
+                return
+            del self._logs[log.name]
+            self._pushed += log.pushed
+        log.let_go()
+        self._watcher.forget(log)

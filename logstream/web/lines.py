@@ -44,7 +44,10 @@ def _lines(name: str) -> Response:
     entries = []
     for line in lines:
         text = line.data.decode(errors="replace")
-        entries.append({"offset": line.offset, "end": line.end, "line": first, "text": text})
-        if first is not None and line.end - line.offset > len(line.data):  # or else it goes on
+        entry = {"offset": line.offset, "end": line.end, "line": first, "text": text}
+        if line.end - line.offset == len(line.data):
+            entry["open"] = True  # it goes on, or will
+        elif first is not None:
             first += 1
+        entries.append(entry)
     return Response(orjson.dumps({"size": size, "lines": entries}), mimetype="application/json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 from pathlib import Path
 from urllib.parse import quote
 
@@ -143,6 +144,28 @@ def test_truncated_rewritten_and_rotated_log_starts_over_once(fleet: Fleet) -> N
     append(log, b"end\n")
     viewer.read_text("build", "rotated\nend\n")
     assert resets(viewer, "build") == 4
+
+
+def test_log_rotated_with_much_unsent_is_sent_to_its_end_first(fleet: Fleet) -> None:
+    """What the earlier file still held comes before the new one's text, however much it was."""
+    ship, dashboard = fleet.ship(), fleet.dashboard()
+    log = ship.log("build")
+    log.write_text("first\n")
+    viewer = fleet.viewer(dashboard)
+    viewer.subscribe("build")
+    viewer.read_text("build", "first\n")
+    os.kill(ship.process.pid, signal.SIGSTOP)
+    rest = b"0123456789abcde\n" * 600_000
+    append(log, rest)
+    log.rename(log.with_suffix(".1"))
+    log.write_text("rotated\n")
+    os.kill(ship.process.pid, signal.SIGCONT)
+    viewer.read_text("build", "rotated\n")
+    append(log, b"end\n")
+    viewer.read_text("build", "rotated\nend\n", timeout=2)
+    begins = [number for number, message in enumerate(viewer.messages) if message["isInitial"]]
+    assert len(begins) == 2
+    assert "".join(message["data"] for message in viewer.messages[: begins[1]]) == "first\n" + rest.decode()
 
 
 def test_completion_is_last_and_stays(fleet: Fleet) -> None:

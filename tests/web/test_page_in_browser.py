@@ -460,7 +460,7 @@ def test_of_a_log_with_many_lines_the_last_ones_are_loaded(open_page: Opening, s
     path.write_text("".join(f"{number:09}\n" for number in range(300_000)))
     page = open_page("many")
     page.await_text("".join(f"{number:09}\n" for number in range(200_000, 300_000)))
-    assert page.seen("#missing") == "Not shown: about 2.00 MB at the beginning. The whole log has all."
+    assert page.seen("#missing") == "Not shown: about 2.00 MB at the beginning. Read on above The whole log has all."
     page.browser.driver.find_element("link text", "The whole log").click()
     wait_until(lambda: page.browser.run("return document.body.textContent.length") == 3_000_000)
 
@@ -477,7 +477,7 @@ def test_the_page_keeps_the_last_lines_only(open_page: Opening, server: ServerPr
     kept = page.text().count("\n")
     assert 100_000 <= kept < 100_200
     assert page.text() == lines(150_000 - kept, 150_000)
-    assert page.seen("#missing") == f"Not shown: {150_000 - kept:,} lines. The whole log has all."
+    assert page.seen("#missing") == f"Not shown: {150_000 - kept:,} lines. Read on above The whole log has all."
     wait_until(lambda: page.from_end() == 0)
     page.scroll(-300)
     wait_until(lambda: page.from_end() >= 299)

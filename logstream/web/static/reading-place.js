@@ -48,6 +48,18 @@ export class ReadingPlace {
     if (Math.abs(away) >= 0.5) this.#scroller.scrollTop += away;
   }
 
+  /** The first line in sight, by its number and its text; null where there is none. @returns {{ line: number, text: string } | null} */
+  line() {
+    const reading = this.#look();
+    if (reading === null) return null;
+    const element = reading.chunk?.element ?? this.#screen.element.children[reading.line - this.#screen.first];
+    const text = element?.textContent ?? "";
+    const from = reading.chunk === null ? 0 : text.lastIndexOf("\n", reading.offset - 1) + 1;
+    const to = text.indexOf("\n", from);
+    const line = reading.chunk === null ? reading.line : reading.chunk.from + count(text, from);
+    return { line, text: text.slice(from, to < 0 ? undefined : to) };
+  }
+
   get #top() {
     return this.#scroller.getBoundingClientRect().top;
   }
@@ -90,4 +102,11 @@ export class ReadingPlace {
 function above(element, offset, height) {
   const place = placeOf(element, offset);
   return (height - place.top) / place.height;
+}
+
+/** How many newlines there are in the beginning of a text. @param {string} text @param {number} length of the beginning */
+function count(text, length) {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at >= 0 && at < length; at = text.indexOf("\n", at + 1)) lines += 1;
+  return lines;
 }

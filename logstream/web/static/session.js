@@ -1,12 +1,18 @@
 // The page of one session: its log, live.
 
+import { Choice } from "./choices.js";
+import { copyPlainly } from "./copying.js";
 import { element } from "./elements.js";
 import { bytes } from "./format.js";
+import { KeysDialog } from "./keys-dialog.js";
+import { Keys } from "./keys.js";
 import { LogStream } from "./logstream.js";
+import { Reader } from "./reader.js";
 import { ServerFacts } from "./server-facts.js";
 import { SessionHead } from "./session-head.js";
 import { Status } from "./status.js";
 import "./theme.js";
+import { setPressed, Tools } from "./tools.js";
 import { LogView, MAX_LINES } from "./view.js";
 
 const ANEW = 5000; // milliseconds until it is seen whether a complete session has begun again, or a trouble is over
@@ -17,6 +23,7 @@ const LATE = 300; // milliseconds for which text that is not seen yet does not c
 const ABSENT = 500; // milliseconds without a log after which it is seen whether there is one
 const QUIET = 60_000; // milliseconds without a change after which a log counts as quiet, as in the list
 
+const views = element("#views", HTMLElement);
 const log = element("#log", HTMLElement);
 const size = element("#size", HTMLElement);
 const end = element("#end", HTMLElement);
@@ -52,6 +59,16 @@ let changed = null;
 let updating = false; // how things are is about to be shown
 
 const view = new LogView(log, showView);
+const reader = new Reader(location.pathname, view, {
+  views,
+  log,
+  excerpt: element("#excerpt", HTMLElement),
+  notice: element("#notice", HTMLElement),
+  bar: element("#bar", HTMLElement),
+  place: element("#place", HTMLElement),
+});
+const keys = new Keys(document);
+const tools = new Tools(element("#tools", HTMLElement));
 const head = new SessionHead(readAgain);
 const server = new ServerFacts(location.pathname, serverAnswered, "elsewhere" in log.dataset);
 const status = new Status(session);
@@ -60,16 +77,43 @@ follow();
 log.focus();
 
 end.addEventListener("click", () => {
-  view.follow();
+  reader.goLive();
   log.focus();
 });
+element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
+reader.onMove(showPlace);
+for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
+addKeys();
 document.addEventListener("visibilitychange", update);
-document.addEventListener("keydown", (event) => {
-  if (event.target instanceof HTMLInputElement) return;
-  if (event.key !== "End" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  view.follow();
-});
+
+/** What the keys do, and the tool bar. */
+function addKeys() {
+  const wraps = new Choice("wrap", /** @type {boolean} */ (true));
+  const dialog = new KeysDialog(keys);
+  const toBeginning = () => {
+    reader.goToBeginning();
+  };
+  const toggleWrap = () => {
+    wraps.value = !wraps.value;
+  };
+  const toLines = async () => {
+    await reader.goToLines();
+    reader.focusNumber();
+  };
+  keys.add({ key: "Home", label: "Go to the beginning of the log", action: toBeginning });
+  keys.add({ key: "End", label: "Follow the end", action: () => reader.goLive() });
+  keys.add({ key: "l", label: "Line numbers, at this place; then ↑ and ↓, Enter marks, Shift-Enter up to there", action: toLines });
+  keys.add({ key: "w", label: "Wrap long lines, or not", action: toggleWrap });
+  keys.add({ key: "?", label: "Show the keys", action: () => dialog.open() });
+  tools.add({ label: "Beginning", title: "Go to the beginning of the log", key: "Home", action: toBeginning });
+  tools.add({ label: "Lines", title: "Show lines with their numbers, at this place", key: "l", action: toLines });
+  const wrap = tools.add({ label: "Wrap", title: "Wrap long lines", key: "w", action: toggleWrap });
+  tools.add({ label: "Keys", title: "Show what keys do", key: "?", action: () => dialog.open() });
+  wraps.watch((value) => {
+    setPressed(wrap, value);
+    views.classList.toggle("unwrapped", !value);
+  });
+}
 
 function follow() {
   clearTimeout(following);
@@ -80,6 +124,7 @@ function follow() {
     session,
     {
       reset() {
+        if (total !== null) reader.restarted();
         begins = true;
         first = 0;
         written = null;
@@ -88,7 +133,8 @@ function follow() {
       },
       text(text) {
         if (begins) first = new TextEncoder().encode(text).length;
-        view.write(text);
+        const reached = parseInt(subscription?.cursor ?? "0", 10);
+        view.write(text, begins ? Math.max(0, reached - first) : offset, reached);
       },
       progress(now, size) {
         if (begins) skipped = Math.max(0, now - first);
@@ -187,6 +233,7 @@ function show() {
   status.show(client.state, name, text);
   head.showAway(complete ? null : server.away);
   if (total === null) return;
+  reader.grown(total, skipped > 0 || view.dropped > 0);
   head.show(view.facts, server.exitCode, view.size);
   size.textContent = bytes(total);
   const [done, all] = [Math.max(0, offset - skipped), Math.max(0, total - skipped)];
@@ -197,9 +244,13 @@ function show() {
   share.textContent = `${bytes(done)} of ${bytes(all)}`;
 }
 
+function showPlace() {
+  end.hidden = reader.isLive && view.following;
+}
+
 function showView() {
   update();
-  end.hidden = view.following;
+  showPlace();
   const parts = [];
   if (skipped > 0) parts.push(`about ${bytes(skipped)} at the beginning`);
   if (view.dropped > 0) parts.push(`${view.dropped.toLocaleString("en")} lines`);

@@ -103,6 +103,14 @@ export class Terminal {
     return this.#alternate !== null;
   }
 
+  /** The number of the line that the cursor is in, behind those of the history; not of the alternate screen. */
+  get cursorLine() {
+    const { rows, y } = this.#normal;
+    let line = this.history.end + (this.history.open.length > 0 && !rows[0].wrapped ? 1 : 0);
+    for (let at = 1; at <= y; at += 1) if (!rows[at].wrapped) line += 1;
+    return line;
+  }
+
   /** Take some more output, cut anywhere. @param {string} text */
   write(text) {
     this.#triedTo = 0;

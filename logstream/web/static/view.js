@@ -2,6 +2,7 @@
 // reader scrolls up; then what is read stays where it is.
 
 import { HistoryView } from "./history-view.js";
+import { LineOffsets } from "./line-offsets.js";
 import { ReadingPlace } from "./reading-place.js";
 import { ScreenView } from "./screen-view.js";
 import { ScriptRecording } from "./script-recording.js";
@@ -18,6 +19,7 @@ export const MAX_LINES = 100_000; // that are kept
 /** Of a terminal that nothing says more of. @type {Size} */
 export const USUAL_SIZE = { columns: 80, rows: 24 };
 const MAX_CHARACTERS = 32_000_000; // that are kept
+const PIECE = 16_384; // characters after which it is noted where in the log they are
 const SPARE_LINES = 200; // that may be kept besides, so that lines go by the chunk
 const LONGEST_DRAWING = 1_000; // milliseconds that a program may take to draw before it is shown half done
 const FRAME = 8; // milliseconds of a frame that may go into how lines look
@@ -37,7 +39,9 @@ export class LogView {
   /** How large it is where nothing says it. @type {Size} */
   #usual = USUAL_SIZE;
   #terminal = this.#blank();
-  /** What has come of a log whose size is being asked for; null where none is. @type {string[] | null} */
+  /** Where in the log lines are. */
+  #offsets = new LineOffsets();
+  /** What has come of a log whose size is being asked for; null where none is. @type {[string, number, number][] | null} */
   #held = null;
   /** The last picture that was whole, where a program is drawing the next one. @type {Picture | null} */
   #picture = null;
@@ -123,7 +127,8 @@ export class LogView {
     this.#screen.clear();
     this.#picture = null;
     this.dropped = 0;
-    for (const text of held) this.#write(text);
+    this.#offsets = new LineOffsets();
+    for (const [text, from, to] of held) this.#write(text, from, to);
     this.#show();
   }
 
@@ -135,19 +140,35 @@ export class LogView {
     this.#show();
   }
 
-  /** Show some more output. @param {string} text */
-  write(text) {
+  /**
+   * Show some more output.
+   *
+   * @param {string} text
+   * @param {number} from where in the log it begins, in bytes
+   * @param {number} to and ends
+   */
+  write(text, from, to) {
     this.written += 1;
     if (this.#held !== null) {
-      this.#held.push(text);
+      this.#held.push([text, from, to]);
       return;
     }
-    this.#write(text);
+    this.#write(text, from, to);
     this.#show();
   }
 
+  /** @param {string} text @param {number} from @param {number} to */
+  #write(text, from, to) {
+    for (let at = 0; at < text.length; at += PIECE) {
+      this.#offsets.note(this.#terminal.cursorLine, from + ((to - from) * at) / text.length);
+      this.#writePiece(text.length <= PIECE ? text : text.slice(at, at + PIECE));
+    }
+    this.#offsets.note(this.#terminal.cursorLine, to);
+    this.#offsets.forget(this.#terminal.history.first);
+  }
+
   /** @param {string} text */
-  #write(text) {
+  #writePiece(text) {
     const before = this.#recording.fromTerminal;
     const shown = this.#recording.read(text);
     const { fromTerminal } = this.#recording;
@@ -168,6 +189,23 @@ export class LogView {
     this.#leaving = 0;
     this.#setFollowing(true);
     this.#keep();
+  }
+
+  /** Go to the first line that is kept. */
+  goToTop() {
+    this.#letScroll();
+    this.#scroller.scrollTop = 0;
+  }
+
+  /**
+   * About where in the log the first line in sight is; null where there is none. Its text tells which of those there it is.
+   *
+   * @returns {import("./line-offsets.js").Place & { text: string } | null}
+   */
+  get place() {
+    const found = this.#reading.line();
+    const place = found === null ? null : this.#offsets.find(found.line);
+    return found === null || place === null ? null : { ...place, text: found.text };
   }
 
   #blank() {

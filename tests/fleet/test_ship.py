@@ -1,0 +1,58 @@
+"""A session host, some of whose logs are on a disk that does not answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..hanging_disk import HangingDisk
+from ..serving import wait_until
+from .conftest import Fleet
+from .test_fleet import append
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[HangingDisk]:
+    """A disk that answers in the end, when all who use it are gone."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    disk = HangingDisk(tmp_path, mount_point)
+    yield disk
+    disk.close()
+
+
+@pytest.mark.parametrize("call", ["read", "getattr"])
+def test_disk_of_a_host_that_hangs_stops_its_own_logs_only(disk: HangingDisk, fleet: Fleet, call: str) -> None:
+    """The others' lines and new sessions come in time, the host is there, and when the disk answers, the rest comes."""
+    ship, dashboard = fleet.ship(), fleet.dashboard()
+    names = [f"hanging{number}" for number in range(5)]
+    behind = {name: disk.show(ship.log(name)) for name in names}
+    ship.log("witness").touch()
+    viewer = fleet.viewer(dashboard)
+    for name in (*names, "witness"):
+        viewer.subscribe(name)
+    viewer.read_until(lambda: len(viewer.texts) == 6)
+    for name in names:
+        with ship.log(name).open("r+b", buffering=0) as writer:
+            disk.hang(call, behind[name])
+            os.pwrite(writer.fileno(), b"late\n", 0)  # which asks for nothing that hangs
+    wait_until(lambda: any(disk.is_asked(call, path) for path in behind.values()))
+    with fleet.redis.client() as client:
+        beat = client.get("logstream:host:host1")
+        for number in range(5):
+            append(ship.log("witness"), b"%d\n" % number)
+            viewer.read_text("witness", ship.log("witness").read_text(), timeout=0.5)
+            ship.log(f"new{number}").write_text("new\n")
+            began = time.monotonic()
+            viewer.subscribe(f"new{number}")
+            viewer.read_text(f"new{number}", "new\n")
+            assert time.monotonic() - began < 1.5
+        wait_until(lambda: client.get("logstream:host:host1") != beat, timeout=5)
+    assert all(not viewer.texts[name] for name in names)
+    disk.answer()
+    for name in names:
+        viewer.read_text(name, "late\n")

@@ -1,0 +1,106 @@
+"""One log as it is shipped: what a pull is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from logstream.engine.reading import cursor_text
+from logstream.fleet.shipped import ShippedLog
+from logstream.fleet.words import PUSH, START, Data, Message, Missing, More, Read, Reply
+
+Make = Callable[[], ShippedLog]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the log is."""
+    return tmp_path / "build.out"
+
+
+@pytest.fixture
+def said() -> list[Message]:
+    """What was sent."""
+    return []
+
+
+@pytest.fixture
+def log(path: Path, said: list[Message]) -> ShippedLog:
+    """A log, which nobody watches."""
+    return ShippedLog(
+        "build",
+        str(path),
+        say=lambda message, dashboard: said.append(message),
+        watch=lambda log, file: None,
+        on_wake=lambda log: None,
+    )
+
+
+def read(cursor: str) -> Read:
+    """A pull from a place."""
+    return Read("build", cursor, "dashboard", 1, PUSH)
+
+
+def test_pull_ends_where_the_next_push_begins(log: ShippedLog, path: Path, said: list[Message]) -> None:
+    """Together they are the log, with nothing twice."""
+    path.write_bytes(b"one\n")
+    log.read(read(START))
+    with path.open("ab") as file:
+        file.write(b"two\n")
+    log.push()
+    one = cursor_text(4, b"one\n")
+    assert said == [
+        Reply("build", 1, START, 4, False, True, b"one\n"),
+        Data("build", one, 8, b"two\n"),
+    ]
+
+
+def test_rotated_files_are_read_to_their_ends_one_after_the_other(
+    log: ShippedLog, path: Path, said: list[Message]
+) -> None:
+    """Who stands in a file that was renamed gets the rest of it, is told that there is more, and then the new one."""
+    path.write_bytes(b"one\n")
+    assert log.follow()
+    path.rename(path.with_suffix(".1"))
+    with path.with_suffix(".1").open("ab") as file:
+        file.write(b"rest\n")
+    half = cursor_text(4, b"one\n")
+    log.read(read(half))  # while nothing is at the path
+    log.push()
+    path.write_bytes(b"new\n")
+    log.push()
+    said.clear()
+    log.read(read(half))
+    assert said == [Reply("build", 1, half, 9, False, True, b"rest\n"), More("build", 4)]
+    said.clear()
+    log.read(read(cursor_text(9, b"one\nrest\n")))
+    assert said == [Reply("build", 1, START, 4, True, True, b"new\n")]
+
+
+def test_rotated_files_are_not_held_for_ever(log: ShippedLog, path: Path, said: list[Message]) -> None:
+    """Only some are, and those no longer than somebody reads them."""
+    path.write_bytes(b"0\n" * 3)
+    assert log.follow()
+    for number in range(1, 9):
+        path.rename(path.with_suffix(f".{number}"))
+        path.write_bytes(b"%d\n" % number * 3)
+        log.push()
+
+    def rest_of(number: int) -> bytes:
+        said.clear()
+        log.read(read(cursor_text(2, b"%d\n" % number)))
+        assert isinstance(said[0], Reply)
+        return said[0].payload
+
+    assert [rest_of(number) for number in (3, 4, 7)] == [b"8\n" * 3, b"4\n" * 2, b"7\n" * 2]
+    log.forget_earlier(float("inf"))
+    assert rest_of(7) == b"8\n" * 3
+
+
+def test_log_that_is_not_there_is_missing(log: ShippedLog, said: list[Message]) -> None:
+    """It is said, and nothing is followed."""
+    log.read(read(START))
+    assert said == [Missing("build", 1)]
+    assert not log.is_followed
