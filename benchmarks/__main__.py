@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterator
 
 from . import scenarios
+from .compare import compare
+from .compare import missing as missing_for_comparison
 from .fleet import fleet
 from .fleet import missing as missing_for_fleet
 from .machine import facts
@@ -34,10 +36,11 @@ _SCENARIOS: dict[str, Callable[[], Iterator[Row]]] = {
 
 
 def main() -> None:
-    """Run what the command line names, or all but the soak."""
+    """Run what the command line names, or all but the soak and the comparison."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure real servers, side by side.")
-    known = ", ".join([*_SCENARIOS, "soak"])
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"{known} (default: all but soak)")
+    more: dict[str, Callable[[], Iterator[Row]]] = {"soak": lambda: soak(arguments.minutes), "compare": compare}
+    known = ", ".join([*_SCENARIOS, *more])
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"{known} (default: all but the last two)")
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     shape.add_argument(
@@ -52,11 +55,13 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=3.0, help="how long to soak (default: 3)")
     arguments = parser.parse_args()
-    if unknown := set(arguments.scenarios) - {*_SCENARIOS, "soak"}:
+    if unknown := set(arguments.scenarios) - {*_SCENARIOS, *more}:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     left_out = {kind.name: missing for kind in (Websocketd, NodePeer) if (missing := kind.missing())}
     if missing := missing_for_fleet():
         left_out["fleet"] = missing
+    if "compare" in arguments.scenarios:
+        left_out |= missing_for_comparison()
     machine = facts()
     chatty = not (arguments.json or arguments.summary)
     if chatty:
@@ -65,11 +70,10 @@ def main() -> None:
     for name in arguments.scenarios or (SUMMARISED if arguments.summary else _SCENARIOS):
         if name in left_out:
             continue
-        scenario = soak if name == "soak" else _SCENARIOS[name]
+        scenario = {**_SCENARIOS, "soak": soak, "compare": compare}[name]
         if chatty:
             print(f"{name}: {scenario.__doc__}", flush=True)
-        soaking = name == "soak"
-        results[name] = list(soak(arguments.minutes)) if soaking else repeat(_SCENARIOS[name], arguments.rounds)
+        results[name] = list(more[name]()) if name in more else repeat(_SCENARIOS[name], arguments.rounds)
         if chatty:
             print(table(results[name]), flush=True)
     if arguments.json:

@@ -32,7 +32,7 @@ def browser_memory(server: Server, session: str) -> Row:
         try:
             page = driving.LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{session}")
             page.await_state("live", _PATIENCE)
-            time.sleep(2.0)  # until all of it has its colours
+            _await_rest(browser)
             before = most = browser.memory()
             page.press("l", 76)
             offset = _await_other(page, None)
@@ -56,6 +56,16 @@ def browser_memory(server: Server, session: str) -> Row:
             return {"at most": (max(most, after) - before) / _MB, "at the beginning": (after - before) / _MB}
         finally:
             browser.close()
+
+
+def _await_rest(browser: Any) -> None:
+    """Until all of the live view has its colours, and nothing is kept that is in no use."""
+    deadline = time.monotonic() + _PATIENCE
+    spans, before = 0, -1
+    while spans != before and time.monotonic() < deadline:
+        time.sleep(2.0)
+        spans, before = browser.run("return document.querySelectorAll('#log span').length"), spans
+    browser.command("HeapProfiler.collectGarbage")
 
 
 def _await_other(page: Any, offset: int | None) -> int:

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
-_NODE_PEER = Path(__file__).parent / "peers" / "node-chokidar"
+_PEERS = Path(__file__).parent / "peers"
+_NODE_PEER = _PEERS / "node-chokidar"
 _INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 _ENOUGH = 1024  # inotify instances for websocketd, whose tails look once a second without one
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -51,6 +52,15 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self._output = Path(self._temporary.name) / "server.log"
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._temporary.cleanup()
+
+    def start(self) -> None:
+        """Start it, perhaps again, at its port."""
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 self.command(),
@@ -62,12 +72,20 @@ class Server:
             )
         self._await_start()
         self.pid = self.find_worker()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
+    def kill(self) -> None:
+        """End it at once, with its children."""
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
-        self._temporary.cleanup()
+
+    def is_there(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process.poll() is None
+
+    def resident(self) -> int:
+        """The bytes of memory that all of its processes have in use."""
+        return sum(map(_resident, _session(self._process.pid)))
 
     def find_worker(self) -> int:
         """The process that does the work."""
@@ -244,6 +262,55 @@ def allow_instances() -> str | None:
     return before
 
 
+class FlaskRoute(Server):
+    """What one writes first: a Flask route that streams the file's lines."""
+
+    name = "Flask route"
+    speaks_protocol = False
+
+    def command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "flask", "--app", str(_PEERS / "flask-route" / "app.py"), "run", f"-p{self.port}"]
+
+    def environment(self) -> dict[str, str]:
+        return {"LOG": str(self.log("log"))}
+
+
+class Frontail(Server):
+    """frontail, as it comes: the last ten lines, and what a `tail -F` for all says then."""
+
+    name = "frontail"
+    speaks_protocol = False
+
+    @classmethod
+    def missing(cls) -> str | None:
+        if shutil.which("node") and (_PEERS / "frontail" / "node_modules").is_dir():
+            return None
+        return "npm install --prefix benchmarks/peers/frontail"
+
+    def command(self) -> Sequence[str]:
+        program = str(_PEERS / "frontail" / "node_modules" / "frontail" / "bin" / "frontail")
+        options = ["--disable-usage-stats", "--host", "127.0.0.1", "--port", str(self.port)]
+        return ["node", program, *options, str(self.log("log"))]
+
+
+class Tailon(Server):
+    """tailon, as it comes: the last ten lines, and what a `tail -F` for each viewer says then."""
+
+    name = "tailon"
+    speaks_protocol = False
+
+    @classmethod
+    def missing(cls) -> str | None:
+        if (_PEERS / "tailon" / ".venv").is_dir():
+            return None
+        directory = "benchmarks/peers/tailon"
+        return f"python3 -m venv {directory}/.venv && {directory}/.venv/bin/pip install -r {directory}/requirements.txt"
+
+    def command(self) -> Sequence[str]:
+        python = str(_PEERS / "tailon" / ".venv" / "bin" / "python")
+        return [python, str(_PEERS / "tailon" / "start.py"), "-b", f"127.0.0.1:{self.port}", "-f", str(self.log("log"))]
+
+
 def _session(leader: int) -> Iterator[int]:
     """The processes of a session, by its leader."""
     for entry in Path("/proc").iterdir():
@@ -251,6 +318,14 @@ def _session(leader: int) -> Iterator[int]:
             with contextlib.suppress(ProcessLookupError):
                 if os.getsid(int(entry.name)) == leader:
                     yield int(entry.name)
+
+
+def _resident(pid: int) -> int:
+    try:
+        found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
 
 
 def cpu_seconds(pid: int) -> float:

@@ -19,6 +19,7 @@ _PREFIX = "LOGSTREAM_"
 _SWITCHES = ("on", "true", "yes", "1", "false", "no", "0")  # for whoever takes a setting for a switch
 # What Kubernetes sets in each container beside a service that is called logstream.
 _SERVICE_LINK = re.compile(r"LOGSTREAM_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)")
+_WATCHERS = ("auto", "inotify", "observer", "sweep")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Of the stand-alone server, of a session host, and the address that the command line asks.
 _OTHERS = ("bind", "host", "proxies", "url")
@@ -56,6 +57,7 @@ class Settings:
     prefix: str = "logstream"  # of the names in Redis
     copy: str = "followed"  # or "all"
     spool_size: int = 10 * 1024**3  # bytes
+    watcher: str = "auto"  # or "inotify", "observer", "sweep"
 
     @classmethod
     def load(cls, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -218,6 +220,12 @@ def _tmux(key: str, value: Any) -> str:
     return value
 
 
+def _watcher(key: str, value: Any) -> str:
+    if value not in _WATCHERS:
+        raise ConfigurationError(f"{key} must be one of {', '.join(_WATCHERS)}, not {value!r}")
+    return str(value)
+
+
 def _log_level(key: str, value: Any) -> str:
     level = value.upper() if isinstance(value, str) else value
     if level not in _LOG_LEVELS:
@@ -278,4 +286,5 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "prefix": _prefix,
     "copy": _copy,
     "spool_size": _number(int, 1024 * 1024, "bytes"),
+    "watcher": _watcher,
 }

@@ -28,8 +28,9 @@ settings.load_profile("logstream")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds where pictures are kept."""
+    """Adds where pictures are kept, and which installation the documentation's commands are run by."""
     parser.addoption("--screenshots", metavar="DIR", help="keep the README's picture of the page in this directory")
+    parser.addoption("--installed", metavar="PYTHON", help="run the documentation's commands by this one's logstream")
 
 
 def pytest_sessionstart() -> None:
@@ -39,14 +40,24 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests that share a server in one of the processes that tests are distributed to; long ones begin first."""
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+    """Keeps tests that share a server in one of the processes that tests are distributed to.
+
+    Those in a browser, of which there are two, begin first, and then those that take long: nobody is to wait for them
+    in the end.
+    """
+    browsing = {item.path for item in items if _is_in_browser(item)}
+    browsers = {path: number % 2 for number, path in enumerate(sorted(browsing))}
+    items.sort(key=lambda item: (not _is_in_browser(item), item.get_closest_marker("timeout") is None))
     for item in items:
         kind = getattr(item, "callspec", None) and item.callspec.params.get("server")  # type: ignore[attr-defined]
-        if kind:
+        if _is_in_browser(item):
+            item.add_marker(pytest.mark.xdist_group(f"browser {browsers[item.path]}"))
+        elif kind:
             item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kind}"))
-        elif "window" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("browser"))  # there is one, and it is looked at how fast it is
+
+
+def _is_in_browser(item: pytest.Item) -> bool:
+    return "window" in getattr(item, "fixturenames", ()) or item.get_closest_marker("browser") is not None
 
 
 @pytest.fixture(autouse=True)

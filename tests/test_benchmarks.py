@@ -1,11 +1,15 @@
-"""Tests of what is made of a benchmark's rounds; the measuring itself is no test."""
+"""Tests of what is made of a benchmark's rounds, and of how a comparison looks; the measuring itself is no test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
+from benchmarks.compare import restart, rewrite
 from benchmarks.repeat import repeat
 from benchmarks.report import Row, Spread, table
+from benchmarks.servers import Logstream
 from benchmarks.summary import summary
 
 
@@ -53,3 +57,13 @@ def test_the_summary_has_what_was_measured_and_no_more() -> None:
         "",
         "On 2 cores of some, Linux 6, CPython 3.11; clients and servers on the same machine.",
     ]
+
+
+def test_the_comparison_sees_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ours it says that nothing is missing after a rewrite, and that nothing is sent twice after a restart."""
+    monkeypatch.setenv("LOGSTREAM_TMUX", "off")
+    with Logstream() as server:
+        assert rewrite(server) == "; ".join(f"{n} of {n} lines, and the viewer is told" for n in (500, 6000))
+        said = restart(server)
+    assert said.startswith("100 of the 100 lines; ")
+    assert float(said.split()[-4]) < 10  # kB

@@ -57,6 +57,7 @@ def test_config_goes_before_the_environment_and_both_before_the_default(tmp_path
         {"LOGSTREAM_TMUX": True},
         {"LOGSTREAM_TMUX": "on"},
         {"LOGSTREAM_LOG_LEVEL": 10},
+        {"LOGSTREAM_WATCHER": "fsevents"},
     ],
 )
 def test_nonsense_is_refused_by_name(config: dict[str, object]) -> None:

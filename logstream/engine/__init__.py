@@ -2,8 +2,8 @@
 
 From a file to who follows it: `logfile` (an open file), `reading` (a place in it), `sharing` (what several read at
 once), `subscription` (one client in one session), `feed` (one session, and who is live), `catchup` (one client, and
-what it is behind with), `watcher` (wakes feeds; `inotify` and `relief` are parts of it), `completion` (what is
-complete), `manager` (who follows what).
+what it is behind with), `watcher` (wakes feeds; `watching`, `inotify`, `fanout`, `sweep` and `relief` are parts of it),
+`completion` (what is complete), `timekeeper` (when it arrived), `manager` (who follows what).
 
 The locks, in the order in which they may be taken: whoever holds one takes only those below it, and none that is
 marked as a leaf leads to another. Nothing of ours is held while watchdog is called.
@@ -14,10 +14,10 @@ marked as a leaf leads to another. Nothing of ours is held while watchdog is cal
 | `Feed._lock` | the states of a session's subscriptions, and the errands that a move leaves | nobody |
 | `LogStreamManager._lock` | who follows what, and what is complete | nobody |
 | `CatchUp._lock` | a client's turns, and which thread drives a subscription | nobody: waiting releases it |
-| `_Observer._starting`, `Relief._lock` | the start of the watcher's threads | nobody: a thread starts in a moment |
+| `Watching._starting`, `Relief._lock` | the start of the watcher's threads | nobody: a thread starts in a moment |
 | a socket's send lock (`web`) | every byte that goes out on it | who sends; an offer only tries it |
 | the file `lock` in the state directory | which process writes a completion down | who writes it |
-| leaves: the watcher's other two, the endpoint's, tmux's, a rate's, metrics', signals' | each its own | nobody |
+| leaves: the watcher's other two, and of the timekeeper, endpoint, tmux, rates, metrics, signals | its own | nobody |
 
 The manager's lock and a feed's are never held together, so that a file which cannot be read stops its own session and
 nothing else: a feed says by itself that it is closed, and the manager then makes another one.

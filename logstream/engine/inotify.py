@@ -1,13 +1,23 @@
-"""The kernel's own word that a file has changed: watchdog's inotify descriptor and thread, one for all files."""
+"""The kernel's own word that a file has changed: an observer with one emitter, descriptor and thread for all files."""
 
 from __future__ import annotations
 
 import errno
+import os
 import struct
+import sys
+import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from watchdog.events import FileSystemEventHandler
+from watchdog.observers.api import BaseObserver, EventEmitter
+from watchdog.utils import UnsupportedLibcError
 
 from .logfile import LogFile
 from .relief import Follower, Loop, Relief, Shift
+from .sweep import is_told_of
 
 try:
     from watchdog.observers.inotify_c import (
@@ -20,7 +30,8 @@ try:
     )
 
     _missing = ""
-except (ImportError, AttributeError) as error:  # not Linux, or another watchdog than ours: this module is not its API
+except (ImportError, AttributeError, UnsupportedLibcError) as error:
+    # Not Linux, or another watchdog than ours: this module of it is not its API.
     InotifyFD = object  # type: ignore[assignment, misc]
     _missing = str(error)
 
@@ -39,23 +50,62 @@ class _Changed:
         self.wd = wd
 
 
-class Inotify(InotifyFD):
-    """watchdog's reader of the kernel's queue, on a shorter way from the kernel to who is woken.
+class InotifyObserver(BaseObserver):
+    """One observer for all files, whose emitter reads the kernel's queue, and wakes on its own thread.
+
+    So nothing is queued, and the observer has no thread that would wait for it. Any thread may call.
+    """
+
+    def __init__(self, relief: Relief, on_overflow: Callable[[], object] = lambda: None) -> None:
+        """Open a descriptor; `relief` watches over the emitter's `loop`. `on_overflow()` is told of lost events.
+
+        Raises OSError where there is none to be had.
+        """
+        super().__init__(Inotify, relief=relief, on_overflow=on_overflow)
+        self.name = "inotify"
+        self.schedule(FileSystemEventHandler(), os.sep)  # for whatever file: each has a watch of its own
+        (emitter,) = self.emitters
+        assert isinstance(emitter, Inotify)
+        self.emitter = emitter
+
+    def start(self) -> None:
+        """Start the emitter. Raises RuntimeError where there is no thread for it; it is closed then."""
+        self.on_thread_start()
+
+    def on_thread_stop(self) -> None:
+        """Have the emitter end, and the kernel forget all watches. Waits for nobody: it may be stuck with a file."""
+        self.emitter.stop()
+
+    def watch(self, follower: Follower, file: LogFile | None) -> Watch | None:
+        """Have `follower` woken for each change of a file, if any. Raises OSError where there is no watch to be had."""
+        return Watch(self.emitter, file, follower) if file is not None else None
+
+    def loops(self) -> list[Loop]:
+        """What is to be watched over."""
+        return [self.emitter.loop]
+
+    def threads(self) -> list[threading.Thread]:
+        """Those that are to end."""
+        return [self.emitter.loop.thread]
+
+
+class Inotify(EventEmitter, InotifyFD):
+    """watchdog's reader of the kernel's queue as an emitter, on a shorter way from the kernel to who is woken.
 
     Its own makes an object of five fields of each event, in a buffer of 96 KB: 60 us of a line's 300. A file
     that was written to several times is looked at once.
     """
 
-    def __init__(self, relief: Relief) -> None:
-        """Open a descriptor; `relief` watches over its `loop`.
-
-        Raises OSError where there is none to be had.
-        """
+    def __init__(
+        self, *arguments: Any, relief: Relief, on_overflow: Callable[[], object] = lambda: None, **options: Any
+    ) -> None:
+        """Open a descriptor; the rest is an emitter's. Raises OSError where there is none to be had."""
         if _missing:
             raise OSError(errno.ENOSYS, _missing)
-        super().__init__()
+        super().__init__(*arguments, **options)
         self._is_reading = False  # or else `close` leaves the descriptors to a thread that may never come to be
         self.relief = relief
+        self.on_overflow = on_overflow
         self._events: deque[_Changed | InotifyEvent] = deque()  # read, and not handled yet
         self.loop = Loop("logstream-inotify", self._read_on)
         self.loop.thread = self
@@ -71,7 +121,21 @@ class Inotify(InotifyFD):
                 self.handle_event(self._events.popleft())  # type: ignore[arg-type]
                 if shift.stuck_with is not None and self.relief.come_back(shift):
                     return
-            self._take_apart(self._read_event_buffer(_EVENTS))
+            events = self._read_event_buffer(_EVENTS)
+            if len(events) != _EVENT.size:
+                self._take_apart(events)
+                continue
+            wd, mask, _, _ = _EVENT.unpack(events)  # one event alone, as nearly always
+            if mask & _RARE:
+                self._take_apart(events)
+                continue
+            with self._lock:
+                found = self._watch_for_wd.get(wd)
+                watches = list(found.callbacks.values()) if found is not None else ()
+            for watch in watches:
+                self.relief.wake(shift, watch.follower)  # type: ignore[attr-defined]
+            if shift.stuck_with is not None and self.relief.come_back(shift):
+                return
 
     def _take_apart(self, events: bytes) -> None:
         changed: dict[int, None] = {}
@@ -91,10 +155,14 @@ class Inotify(InotifyFD):
 class Watch:
     """The kernel's watch on one file, as watchdog calls it back, on its inotify thread and with no lock held."""
 
+    __slots__ = ("_id", "_inotify", "_wd", "directory", "file", "follower")
+
     def __init__(self, inotify: Inotify, file: LogFile, follower: Follower) -> None:
         """Have `follower` woken for each change of a file. Raises OSError where there is no watch to be had."""
         self._inotify = inotify
-        self._follower = follower
+        self.follower = follower
+        self.directory = sys.intern(os.path.dirname(follower.path))  # one for all of them: it is compared a lot
+        self.file: LogFile | None = file if is_told_of(file, self.directory) else None
         self._id = CallbackId(id(self))
         # The path of a descriptor leads to the file that is open, whatever stands at the file's own path by now.
         # Asked for is only what can matter: reading the file ourselves must not wake us.
@@ -113,14 +181,26 @@ class Watch:
     def cancel(self) -> None:
         """Have the kernel tell of the file no more."""
         self._inotify.remove_callbacks([(self._wd, self._id)])
+        self.file = None
 
     def on_event(self, event: InotifyEvent) -> None:
         """The file has changed."""
         inotify = self._inotify
-        inotify.relief.wake(inotify.loop.shift, self._follower)
+        inotify.relief.wake(inotify.loop.shift, self.follower)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """The file is gone for good; the sweep finds the next one."""
+        self.file = None
 
     def on_queue_overflow(self) -> None:
         """Events were lost; the sweep finds what they told of."""
+        self._inotify.on_overflow()
+
+
+def why_no_inotify() -> str | None:
+    """Why there is no inotify to be had just now; None where there is."""
+    try:
+        InotifyObserver(Relief()).stop()
+    except OSError as error:
+        return error.strerror
+    return None

@@ -107,7 +107,11 @@ class LogFile:
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill a buffer from `offset` on, and return how many bytes came; fewer at the end. Raises OSError."""
-        return os.preadv(self._fd, [buffer], offset)
+        if hasattr(os, "preadv"):
+            return os.preadv(self._fd, [buffer], offset)
+        data = os.pread(self._fd, len(buffer), offset)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _descriptor_limit() -> int:

@@ -27,7 +27,7 @@ from .catchup import CatchUp
 from .completion import Completion, Completions, Listing
 from .feed import Feed
 from .lineindex import LineIndexes
-from .logfile import LogFile, NotALogError
+from .logfile import LogFile, NotALogError, Signature
 from .meter import Meter
 from .news import News
 from .offering import Offer, OfferToAll, one_by_one, refuse_all
@@ -38,6 +38,8 @@ from .sessions import directory_problem, log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
+from .texts import Texts
+from .timekeeper import Timekeeper
 from .watcher import NoThreadError, Watcher
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class LogStreamManager:
         max_subscriptions: int | None = None,
         state: str | os.PathLike[str] | None = None,
         meter: Meter | None = None,
+        watcher: str = "auto",
     ) -> None:
         """Make a manager of the sessions whose logs are `<directory>/<session><suffix>`.
 
@@ -89,7 +92,7 @@ class LogStreamManager:
 
         A client that follows `max_subscriptions` sessions gets an error for any further one. `state` is the directory
         in which completions are written down, `<directory>/.logstream` where it is None. `meter` is told what can be
-        measured.
+        measured. `watcher` is what tells of changes: `inotify`, watchdog's `observer`, the `sweep` alone, or `auto`.
         """
         self._send = send
         self._offer_to_all = offer_to_all or (refuse_all if offer is None else one_by_one(offer))
@@ -97,7 +100,7 @@ class LogStreamManager:
         self._suffix = suffix
         self._max_subscriptions = max_subscriptions
         self._meter = meter
-        self._watcher = Watcher()
+        self._watcher = Watcher(watcher)
         self._sharing = Sharing()
         self._pace = Pace()
         place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
@@ -105,6 +108,8 @@ class LogStreamManager:
         self._completions = Completions(self._directory, suffix, self._state)
         self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
         self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
+        self.texts = Texts(self._pace, lambda: bool(self._feeds))
+        self.times = Timekeeper(self._directory, suffix, self._state, self._pace, lambda: self._feeds, self._seen_of)
         self._on_completed: list[Callable[[str, int | None], object]] = []
         self._complete_elsewhere: Callable[[str], bool] | None = None
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
@@ -282,6 +287,7 @@ class LogStreamManager:
             self._forget(ws, "the server is closing")
         self._watcher.close()
         self.line_indexes.close()
+        self.times.close()
 
     def open_log(self, session_name: str) -> LogFile:
         """A session's log, opened safely. Raises ProtocolError."""
@@ -290,6 +296,10 @@ class LogStreamManager:
         if file is None:
             raise ProtocolError(f"Session {session_name!r} is locked by another process just now.", session_name)
         return file
+
+    def _seen_of(self, session_name: str) -> Signature | None:
+        feed = self._feeds.get(session_name)
+        return feed.seen if feed is not None else None
 
     def _path(self, session_name: str) -> str:
         return log_path(self._directory, session_name, self._suffix)
@@ -359,6 +369,7 @@ class LogStreamManager:
             return
         if end is None:
             self._news.settle()
+            self.times.settle()
             self._complete_if_known(session_name)  # if so, since we looked
         client.catchup.begin(subscription)
 
@@ -408,6 +419,7 @@ class LogStreamManager:
                 self._feeds.pop(session_name, None)
             late = [(self._clients[one.ws].catchup, one) for one in everyone if one.ws in self._clients]
         self._news.settle()
+        self.times.settle()
         for subscription in everyone:
             if subscription.over:
                 self._over(subscription)
@@ -468,6 +480,7 @@ class LogStreamManager:
             if self._feeds.get(feed.name) is feed:
                 del self._feeds[feed.name]
         self._news.settle()
+        self.times.settle()
 
     def _discard(self, ws: Hashable) -> None:
         """Forget a client that follows nothing and has nothing on its way out."""

@@ -112,7 +112,10 @@ class Relief:
             return
         shift.calls += 1
         shift.follower = follower
-        _wake(follower)
+        try:
+            follower.wake()
+        except Exception:  # the thread that calls serves everyone
+            logger.exception("waking a follower failed")
         shift.follower = None
 
     def put_off(self, follower: Follower) -> bool:
@@ -207,7 +210,10 @@ class Relief:
                     return
                 follower = self._lane.popleft()
                 self._hold(follower)
-            _wake(follower)
+            try:
+                follower.wake()
+            except Exception:
+                logger.exception("waking a follower failed")
             with self._lock:
                 if self._free(follower):
                     self._lane.append(follower)
@@ -216,10 +222,3 @@ class Relief:
 def _device(follower: Follower) -> int | None:
     seen = follower.seen
     return seen[0] if seen is not None else None
-
-
-def _wake(follower: Follower) -> None:
-    try:
-        follower.wake()
-    except Exception:  # the thread that calls serves everyone
-        logger.exception("waking a follower failed")

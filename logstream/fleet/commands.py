@@ -14,6 +14,7 @@ import click
 
 from ..config import ConfigurationError, Settings
 from ..console import say
+from ..engine.watcher import why_not
 from ..tmux import TmuxWatcher
 from .health import Health
 from .ship import Ship
@@ -49,6 +50,9 @@ def run(settings: Settings, host: str, health: str | None = None) -> None:
         raise ConfigurationError(f"--host must be up to 64 letters, digits, '.', '_' and '-', not {host!r}")
     if settings.log_level is not None:
         logging.getLogger("logstream").setLevel(settings.log_level)
+    reason = why_not(settings.watcher)
+    if reason is not None:
+        raise ConfigurationError(f"LOGSTREAM_WATCHER: {reason}")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -61,6 +65,7 @@ def run(settings: Settings, host: str, health: str | None = None) -> None:
         names=Names(settings.prefix),
         state=settings.state,
         on_follow=lambda: tmux.wake() if tmux is not None else None,
+        watcher=settings.watcher,
     )
     if settings.tmux != "off":
         socket_name = None if settings.tmux == "auto" else settings.tmux

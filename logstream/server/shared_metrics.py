@@ -118,7 +118,10 @@ def _reserve(file: Path) -> None:
     unfinished = file.with_suffix(".unfinished")  # others read what ends in .db, and expect it to be whole
     fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        os.posix_fallocate(fd, 0, _RESERVED)
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, 0, _RESERVED)
+        else:
+            os.pwrite(fd, bytes(_RESERVED), 0)
         unfinished.rename(file)
     except OSError:
         unfinished.unlink()

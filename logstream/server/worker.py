@@ -25,6 +25,8 @@ BODY_TIMEOUT = 10.0  # seconds that it may keep us waiting for the body, and as 
 _BODY_RATE = 1024  # bytes that earn a second
 
 _LINGER = 1.0  # seconds that a client has to close its end after an answer
+_DEFERENCE = 0.002  # seconds that a worker with many connections leaves a new one to the others, at most
+_MANY = 200  # connections with which it leaves half of that
 _PAUSE = 0.05  # seconds without accepting, where there is no descriptor left to accept with
 
 
@@ -66,7 +68,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().handle_abort(sig, frame)
 
     def accept(self, listener: Any) -> None:
-        """Take in a connection; gunicorn would end the worker, and all connections, for want of a descriptor."""
+        """Take in a connection; gunicorn would end the worker, and all connections, for want of a descriptor.
+
+        All workers are woken for it. It is for the one that has the fewest: a WebSocket stays for hours.
+        """
+        if self.cfg.workers > 1:
+            time.sleep(_DEFERENCE * self.nr_conns / (self.nr_conns + _MANY))
         try:
             super().accept(listener)
         except OSError as error:

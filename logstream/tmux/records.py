@@ -15,6 +15,7 @@ from ..engine.state import StateDirectory
 from ..ratelimit import RateLimitedLog
 from .logs import State
 from .processes import Process
+from .ps import boot_session
 from .server import Session
 from .sightings import Sighting
 
@@ -178,8 +179,11 @@ def _parse_session(fields: Mapping[str, Any], same_boot: bool) -> Seen:
 
 def _boot() -> str:
     """What is another one after the machine has started anew."""
-    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-        return file.read().strip()
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
+            return file.read().strip()
+    except OSError:
+        return boot_session()
 
 
 def _namespace() -> str:

@@ -102,7 +102,12 @@ class Sightings:
         return {sighting.server for _, sighting in self.all() if sighting.server != server}
 
     def _recognize(self, server: Process) -> Process:
-        """The server as it was seen before, if it cannot be found just now: its answer may have been its last."""
-        if server.started is not None:
-            return server
-        return next((sighting.server for _, sighting in self.all() if sighting.server.pid == server.pid), server)
+        """The server as it was seen before.
+
+        That is also one that cannot be found just now: its answer may have been its last.
+        """
+        for _, sighting in self.all():
+            known = sighting.server
+            if known.is_same(server) or (server.started is None and known.pid == server.pid):
+                return known
+        return server

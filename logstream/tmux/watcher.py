@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -14,7 +15,7 @@ from ..ratelimit import RateLimitedLog
 from .endings import GRACE, Contest, Ending, Verdict
 from .logs import Logs
 from .ownership import Ownership
-from .processes import await_end, open_for_writing
+from .processes import await_end, make_bell, open_for_writing
 from .records import Records, Seen, host_key
 from .reports import Report, Reports
 from .server import Answer, NobodyError, TmuxError, ask, socket_path
@@ -156,7 +157,8 @@ class TmuxWatcher:
 
     def _ring(self) -> None:
         if self._bell is not None:
-            os.eventfd_write(self._bell, 1)
+            with contextlib.suppress(BlockingIOError):  # it rings already
+                os.write(self._bell, b"!")
 
     def _run(self) -> None:
         stirred = 0.0  # when a process of a session ended while nobody followed
@@ -217,7 +219,7 @@ class TmuxWatcher:
         pids = {pid for _, sighting in self._sightings.all() for pid in sighting.session.panes.values() if pid}
         pids |= {sighting.server.pid for _, sighting in self._sightings.all() if sighting.server.started is not None}
         try:
-            bell = os.eventfd(0)
+            heard, bell = make_bell()
         except OSError:
             return False
         try:
@@ -225,10 +227,11 @@ class TmuxWatcher:
                 if self._asked or self._stop.is_set():
                     return True
                 self._bell = bell
-            return await_end(pids, bell)
+            return await_end(pids, heard)
         finally:
             with self._lock:
                 self._bell = None
+            os.close(heard)
             os.close(bell)
 
     def _pause(self) -> None:

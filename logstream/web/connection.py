@@ -63,9 +63,10 @@ class Connection:
         with contextlib.suppress(OSError):  # not TCP, or gone already
             # Or the second small frame of a burst waits for the client's delayed acknowledgement.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+            limit_unsent(sock, _UNSENT)
             # Or what the kernel takes for a client whose machine is gone counts as taken for a quarter of an hour.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds(stall_timeout))
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds(stall_timeout))
         # Serialises every byte that goes out, and guards _remainder and last_taken. The one lock that is held while
         # blocking, so what must not block only tries it.
         self._send_lock = threading.Lock()
@@ -262,6 +263,12 @@ def wait_ready(sock: socket.socket, event: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(sock, event)
     return bool(poll.poll(milliseconds(seconds)))
+
+
+def limit_unsent(sock: socket.socket, size: int) -> None:
+    """Have no more bytes wait in the kernel, 0 for as many as it likes, where it knows such a limit. Raises OSError."""
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
 
 
 def milliseconds(seconds: float) -> int:

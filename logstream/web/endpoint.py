@@ -15,9 +15,10 @@ from simple_websocket import Server
 from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
-from ..config import RESERVED_THREADS, Settings
+from ..config import RESERVED_THREADS, ConfigurationError, Settings
 from ..engine.manager import LogStreamManager, Send
 from ..engine.offering import Offer, OfferToAll
+from ..engine.watcher import why_not
 from ..fleet.dashboard import create_dashboard
 from ..fleet.replica import GAUGES
 from ..tmux import Running, TmuxWatcher
@@ -47,6 +48,10 @@ class Endpoint:
     """The WebSocket route `/ws` on a blueprint, and the connections that are open on it."""
 
     def __init__(self, settings: Settings, access: Access, announcer: Announcer) -> None:
+        """Raises ConfigurationError."""
+        reason = why_not(settings.watcher)
+        if reason is not None:
+            raise ConfigurationError(f"LOGSTREAM_WATCHER: {reason}")
         self._settings = settings
         self._announcer = announcer
         self.gate = Gate(access)
@@ -62,6 +67,7 @@ class Endpoint:
             max_subscriptions=settings.max_subscriptions,
             state=settings.state,
             meter=self.metrics,
+            watcher=settings.watcher,
         )
         self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)

@@ -34,6 +34,8 @@ from .gate import Gate
 from .lines import add_routes as add_lines_route
 from .raw import close_unsent, raw_response
 from .search import add_routes as add_search_routes
+from .text import add_routes as add_text_route
+from .times import add_routes as add_times_route
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ def create_page() -> Blueprint:
     page.get("/sessions/<name>/raw", endpoint="raw")(_raw)
     add_lines_route(page)
     add_search_routes(page)
+    add_text_route(page)
+    add_times_route(page)
     page.post("/login", endpoint="login")(_login)
     page.post("/logout", endpoint="logout")(_logout)
     return page

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import request
 
 _MOST_DIGITS = 18
+_MOMENT = re.compile(r"[0-9]{1,11}(?:\.[0-9]{1,9})?")
 
 
 class OptionError(ValueError):
@@ -21,6 +24,16 @@ def number(name: str, default: int, *, least: int = 0, most: int | None = None) 
         bounds = f"from {least} to {most}" if most is not None else f"of {least} or more"
         raise OptionError(f"{name!r} must be a whole number {bounds}.")
     return value
+
+
+def moment(name: str) -> int | None:
+    """A time in milliseconds, which is given in seconds since the epoch; None where none is. Raises OptionError."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not _MOMENT.fullmatch(text):
+        raise OptionError(f"{name!r} must be a time in seconds since 1970, such as 1767225600 or 1767225600.5.")
+    return int(float(text) * 1000)
 
 
 def flag(name: str) -> bool:

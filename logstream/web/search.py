@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import orjson
 from flask import Blueprint, Response, current_app, request
 
+from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager
 from ..engine.patterns import Pattern, PatternError
 from ..engine.search import MOST_AT_ONCE, MOST_CONTEXT, MOST_HITS, BusyError, End, Hit, Query
@@ -18,10 +18,12 @@ from ..engine.sessions import list_sessions, unreadable
 from ..protocol import ProtocolError
 from .endpoint import Endpoint
 from .query import OptionError, check_options, flag, number
+from .text import matching_lines, text_response
 
 logger = logging.getLogger(__name__)
 
 _OPTIONS = ("q", "regex", "case", "from", "to", "limit", "context", "reverse", "numbers")
+_TEXT_OPTIONS = ("q", "regex", "case", "from", "to", "format")  # where all lines are wanted that match, as plain text
 _PIECE = 16 * 1024  # bytes of an answer that are sent at once
 
 
@@ -32,22 +34,32 @@ def add_routes(page: Blueprint) -> None:
 
 
 def _search(name: str) -> Response:
+    is_text = "format" in request.args
     try:
-        query = _query()
-        with contextlib.closing(_endpoint().manager.open_log(name)):  # an error is said by the status
-            pass
+        query = _query(_TEXT_OPTIONS if is_text else _OPTIONS)
+        if request.args.get("format", "text") != "text":
+            raise OptionError("'format' must be text, or left out for JSON lines.")
+        file = _endpoint().manager.open_log(name)  # an error is said by the status
     except ProtocolError as error:
         return _refusal(f"{error}", 404)
     except (OptionError, PatternError) as error:
         return _refusal(f"{error}", 400)
-    return _stream([name], query, named=False)
+    if is_text:
+        return _begin(lambda: _text(name, file, query))
+    file.close()
+    return _begin(lambda: _hits([name], query, named=False))
+
+
+def _text(name: str, file: LogFile, query: Query) -> Response:
+    lines = matching_lines(_endpoint().manager.searches, name, file, query)
+    return text_response(name, f"{name}.matches.txt", lines)
 
 
 def _search_all() -> Response:
     if "from" in request.args or "to" in request.args:
         return _refusal("'from' and 'to' are places in one session's log.", 400)
     try:
-        query = _query()
+        query = _query(_OPTIONS)
     except (OptionError, PatternError) as error:
         return _refusal(f"{error}", 400)
     config = current_app.config
@@ -56,12 +68,12 @@ def _search_all() -> Response:
     except OSError as error:
         return _refusal(unreadable(error), 503)
     names = [session.name for session in sessions if _endpoint().gate.allows(session.name)]
-    return _stream(names, query, named=True)
+    return _begin(lambda: _hits(names, query, named=True))
 
 
-def _query() -> Query:
-    """What the current request asks for. Raises OptionError or PatternError."""
-    check_options(*_OPTIONS)
+def _query(options: tuple[str, ...]) -> Query:
+    """What the current request asks for, by no other options. Raises OptionError or PatternError."""
+    check_options(*options)
     if "q" not in request.args:
         raise OptionError("'q' is missing: what is searched for.")
     return Query(
@@ -75,16 +87,26 @@ def _query() -> Query:
     )
 
 
-def _stream(names: list[str], query: Query, *, named: bool) -> Response:
+def _begin(answer: Callable[[], Response]) -> Response:
+    """An answer that is made while it goes out, if there is a place for one more."""
     try:
         place = _endpoint().manager.searches.enter()
     except BusyError:
         refusal = _refusal(f"{MOST_AT_ONCE} searches are going on, which is the most. Try again later.", 503)
         refusal.headers["Retry-After"] = "1"
         return refusal
+    try:
+        response = answer()
+    except BaseException:
+        place.close()
+        raise
+    response.call_on_close(place.close)
+    return response
+
+
+def _hits(names: list[str], query: Query, *, named: bool) -> Response:
     response = Response(_lines(_endpoint().manager, names, query, named), mimetype="application/x-ndjson")
     response.headers["X-Accel-Buffering"] = "no"  # or nginx would keep hits back
-    response.call_on_close(place.close)
     return response
 
 

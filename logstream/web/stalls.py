@@ -8,7 +8,7 @@ import struct
 
 from flask import Response, request
 
-from .connection import milliseconds
+from .connection import limit_unsent, milliseconds
 from .sockets import find_socket
 
 # Bytes that may wait in the kernel. A blocked thread is not told that its client takes something before half of them
@@ -33,4 +33,4 @@ def _limit(sock: socket.socket, seconds: float, unsent: int) -> None:
     with contextlib.suppress(OSError):  # it is gone
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
     with contextlib.suppress(OSError):  # not TCP, or gone
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
+        limit_unsent(sock, unsent)

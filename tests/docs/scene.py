@@ -25,7 +25,8 @@ MADE = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt &&
 class Scene:
     """A home, a directory for logs, and a `PATH` with the commands that an installation brings."""
 
-    def __init__(self, base: Path, tmux_socket: Path) -> None:
+    def __init__(self, base: Path, tmux_socket: Path, python: str | None = None) -> None:
+        """With a `python` that has logstream installed, it knows nothing of this checkout but its wsgi.py."""
         self.base = base
         self.home = base / "home"
         self.logs = base / "sessions"
@@ -33,9 +34,11 @@ class Scene:
         self._bin = base / "bin"
         for directory in (self.home, self.logs, self._bin):
             directory.mkdir()
-        self._add("logstream", f'exec "{sys.executable}" -m logstream "$@"')
-        self._add("gunicorn", f'exec "{sys.executable}" -m gunicorn "$@"')
-        self._add("python", f'exec "{sys.executable}" "$@"')
+        self._add("logstream", f'exec "{python or sys.executable}" -m logstream "$@"')
+        self._add("gunicorn", f'exec "{python or sys.executable}" -m gunicorn "$@"')
+        self._add("python", f'exec "{python or sys.executable}" "$@"')
+        shutil.copy(ROOT / "wsgi.py", self.home)
+        self._paths = {} if python else {"PYTHONPATH": str(ROOT)}
         self._add("pip", "")  # what it would install is there
         self._tmux_socket = tmux_socket
         self._add("tmux", f'exec "{shutil.which("tmux")}" -f /dev/null -S "{tmux_socket}" "$@"')
@@ -52,7 +55,7 @@ class Scene:
             "HOME": str(self.home),
             "LC_ALL": "C.UTF-8",
             "SHELL": "/bin/sh",
-            "PYTHONPATH": str(ROOT),
+            **self._paths,
             "LOGSTREAM_TMUX": str(self._tmux_socket),
             "LOGSTREAM_DIRECTORY": str(self.logs),
             "LOGSTREAM_BIND": f"127.0.0.1:{self.port}",
@@ -68,6 +71,10 @@ class Scene:
             text = text.replace(long, short)
         return text
 
+    def as_shown(self, output: str) -> str:
+        """What was printed, with a reader's address of the server and directory again."""
+        return output.replace(f":{self.port}", ":8000").replace(str(self.logs), "/tmp/saga-sessions")
+
     def run(self, shown: Sequence[Block]) -> list[str]:
         """Run blocks of shell commands one after the other, in one shell; what each of them prints on stdout.
 
@@ -77,7 +84,7 @@ class Scene:
         for block in shown:
             script += [f"# {block.place}", self._in_shell(block), f"printf '{_MARK}'"]
         ran = subprocess.Popen(
-            ["timeout", f"{PATIENCE:.0f}", "bash", "-c", "\n".join(script)],
+            ["timeout", f"{3 * PATIENCE:.0f}", "bash", "-c", "\n".join(script)],
             cwd=self.home,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
@@ -104,6 +111,10 @@ class Scene:
 
     def _in_shell(self, block: Block) -> str:
         text = self.adapt(block.text)
+        if block.language == "console":  # commands that may fail, and what they say, on whatever stream
+            return re.sub(
+                r"^\$ (.*)$|^.*$", lambda found: f"{found[1]} 2>&1 || true" if found[1] else "", text, flags=re.M
+            )
         last = text.rstrip().splitlines()[-1]
         if any(serves in last for serves in _SERVES) and not last.endswith(("&", "true")):
             ready = f"until curl -s -o {self.base}/ready {self.url}/healthz; do sleep 0.05; done"

@@ -74,6 +74,13 @@ def test_what_another_page_says_of_a_setting_is_the_same(page: str) -> None:
             assert full[codes(row[0])[0]] == row[1], row[0]
 
 
+def test_each_key_of_the_page_is_listed() -> None:
+    """The guide's table has the keys that the page's modules add, and no other."""
+    sources = "".join(path.read_text() for path in (ROOT / "logstream/web/static").glob("*.js"))
+    added = set(re.findall(r'keys\.add\(\{\s*key: "([^"]+)"', sources))
+    assert {code for row in rows(section("docs/guide.md", "## Keys")) for code in codes(row[0])} == added
+
+
 def test_each_route_is_listed() -> None:
     """All addresses under HTTP with their methods, and no other."""
     listed = {tuple(code.split(" ")) for row in rows(section("docs/protocol.md", "## HTTP")) for code in codes(row[0])}

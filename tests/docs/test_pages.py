@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import ssl
@@ -32,8 +33,10 @@ TOKEN = "a-token-that-no-log-has"
 KINDS = {
     ("sh", ""): "test_a_pages_commands_run",
     ("text", "output"): "test_a_pages_commands_run",
+    ("console", ""): "test_a_pages_commands_run",
     ("python", ""): "test_a_program_runs",
     ("python", "app"): "test_an_app_starts_and_has_its_rules",
+    ("python", "tests"): "test_a_suite_passes",
     ("python", "signals"): "test_a_signals_receiver_is_called",
     ("html", ""): "tests/web/test_page_in_browser.py, by tests/readme_app.py",
     ("json", "sent"): "test_the_protocols_example_is_what_a_server_says",
@@ -51,6 +54,7 @@ KINDS = {
 # Blocks that nothing runs, by their page and how they begin, and why.
 NOT_RUN = {
     ("README.md", f"{MADE}.venv/bin/python -m pytest"): "it is what runs these tests",
+    ("docs/comparison.md", "python -m benchmarks compare"): "tests/test_benchmarks.py runs a part of it",
 }
 
 
@@ -78,14 +82,14 @@ def test_the_two_commands_are_the_first_blocks() -> None:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, tmux: TmuxServer) -> Scene:
+def scene(tmp_path: Path, tmux: TmuxServer, pytestconfig: pytest.Config) -> Scene:
     """A machine of a reader's."""
-    return Scene(tmp_path, Path(tmux.socket))
+    return Scene(tmp_path, Path(tmux.socket), pytestconfig.getoption("--installed"))
 
 
 def commands(page: str) -> list[Block]:
     """A page's shell commands."""
-    return [block for block in SHOWN if block.page == page and block.language == "sh"]
+    return [block for block in SHOWN if block.page == page and block.language in ("sh", "console")]
 
 
 ASKS = re.compile(r"curl|logstream (tail|grep|complete|sessions)")  # a server that is there
@@ -107,9 +111,13 @@ def test_a_pages_commands_run(page: str, scene: Scene, tmp_path: Path) -> None:
     if not serves(page) and any(ASKS.search(block.text) for block in shown):
         shown.insert(0, Block(page, 0, "sh", "", "logstream serve\n"))
     outputs = dict(zip(shown, scene.run(shown), strict=True))
+    for block in shown:
+        if block.language == "console":
+            said = re.sub(r"^\$ .*\n", "", block.text, flags=re.M)
+            assert scene.as_shown(outputs[block]) == said, block.place
     for block, after in zip(blocks(page=page), blocks(page=page)[1:], strict=False):
         if after.kind == "output":
-            assert outputs[block] == scene.adapt(after.text), after.place
+            assert scene.as_shown(outputs[block]) == after.text, after.place
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +178,22 @@ def test_a_signals_receiver_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         session_completed.disconnect(names["tell"])
     assert asked == [("https://example.com/hook", b"build 0")]
+
+
+@pytest.mark.parametrize("block", blocks("python", "tests"), ids=lambda one: one.place)
+def test_a_suite_passes(block: Block, tmp_path: Path) -> None:
+    """A file of tests passes as it stands, in a directory of its own."""
+    (tmp_path / "test_shown.py").write_text(block.text)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/protocol.md"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, Mask
 
-from logstream.engine.inotify import Inotify
+from logstream.engine.inotify import InotifyObserver
 from logstream.engine.relief import Relief
 
 from ..loading import load_again
@@ -32,7 +32,7 @@ class Callback:
 
 def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several changes of a file are one call; a lost event and a file's end are told, and a name is skipped."""
-    inotify = Inotify(Relief())
+    inotify = InotifyObserver(Relief()).emitter
     callbacks = Callback(), Callback()
     watches = []
     for number, callback in enumerate(callbacks):
@@ -70,5 +70,5 @@ def test_without_inotify_the_watcher_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "watchdog.observers.inotify_c", None)
     elsewhere = load_again("logstream.engine.inotify")
     with pytest.raises(OSError, match="inotify_c") as raised:
-        elsewhere.Inotify(Relief())
+        elsewhere.InotifyObserver(Relief())
     assert raised.value.errno == errno.ENOSYS

@@ -251,7 +251,7 @@ def test_what_is_written_between_the_read_and_the_look_is_not_lost(
     def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr("logstream.engine.watcher.Inotify", refuse)
+    monkeypatch.setattr("logstream.engine.watching.InotifyObserver", refuse)
     manager.subscribe("a", "viewer")
     wait_until(lambda: manager.counts()["clients_behind"] == 0)
     look = feed.stat_log

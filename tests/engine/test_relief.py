@@ -125,7 +125,7 @@ def test_events_that_were_read_before_the_thread_hung_are_not_lost(
     manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever takes over goes on with what was left, without the sweep's help."""
-    monkeypatch.setattr("logstream.engine.watcher._is_changed", lambda follower: False)
+    monkeypatch.setattr("logstream.engine.watching.is_changed", lambda follower: False)
     logs = follow(manager, tmp_path, ["first", "second", "third"])
     disk.paths = {str(logs["first"])}
     for log in logs.values():
@@ -139,7 +139,7 @@ def test_a_thread_that_comes_back_as_it_is_relieved_goes_on_alone(
     manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or two would ask the kernel at once, which ends one of them, and then the other one would leave."""
-    monkeypatch.setattr("logstream.engine.watcher._is_changed", lambda follower: False)
+    monkeypatch.setattr("logstream.engine.watching.is_changed", lambda follower: False)
     logs = follow(manager, tmp_path, ["slow", "other"])
     threads = threading.active_count()
     relieve = module.Relief._relieve

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from logstream.engine import watcher as module
+from logstream.engine import watching as module
 from logstream.engine.logfile import LogFile, Signature, signature_of, stat_log
 from logstream.engine.watcher import Watcher
 
@@ -53,7 +53,7 @@ def watcher() -> Iterator[Watcher]:
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave inotify alone with the work."""
-    monkeypatch.setattr(module._Observer, "_sweep_on", lambda observer, shift: observer._serve(shift, 3600.0))
+    monkeypatch.setattr(module.Watching, "_sweep_on", lambda observer, shift: observer._serve(shift, 3600.0))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
-    monkeypatch.setattr(module, "Inotify", refuse)
+    monkeypatch.setattr(module, "InotifyObserver", refuse)
 
 
 def follow(watcher: Watcher, follower: Recorder, file: LogFile | None) -> None:
@@ -254,7 +254,7 @@ def test_a_watch_that_fails_for_the_end_of_all_is_no_news(
         watcher.close()
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-    monkeypatch.setattr(module._Observer, "watch", fail_at_the_end)
+    monkeypatch.setattr(module.Watching, "watch", fail_at_the_end)
     follower = Recorder(tmp_path / "a")
     follow(watcher, follower, follower.file)
     assert not caplog.messages
@@ -268,7 +268,7 @@ def test_a_file_without_a_kernel_watch_is_swept(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
-    monkeypatch.setattr(module, "Watch", refuse)
+    monkeypatch.setattr(module.InotifyObserver, "watch", refuse)
     follower = Recorder(tmp_path / "a.out")
     follow(watcher, follower, follower.file)
     append(follower.path)
@@ -284,15 +284,17 @@ def test_a_follower_that_leaves_while_it_is_being_watched_leaves_no_watch(
     stays, leaves = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
     follow(watcher, stays, stays.file)
 
-    class Late(module.Watch):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            watcher.forget(leaves)
+    watch = module.InotifyObserver.watch
 
-    monkeypatch.setattr(module, "Watch", Late)
+    def watch_late(*arguments: Any) -> Any:
+        made = watch(*arguments)
+        watcher.forget(leaves)
+        return made
+
+    monkeypatch.setattr(module.InotifyObserver, "watch", watch_late)
     follow(watcher, leaves, leaves.file)
     assert count_watches() == watches + 1
-    observer = watcher._observer
+    observer = watcher._watching
     assert observer is not None
     watcher.wake_later(leaves)
     assert not observer._later
@@ -313,7 +315,7 @@ def test_a_start_that_fails_anywhere_is_made_whole_by_the_next(
         left[0] -= 1
         start(thread)
 
-    observer = module._Observer()
+    observer = module.Watching("auto")
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(module.NoThreadError):
@@ -330,7 +332,7 @@ def test_a_start_that_fails_anywhere_is_made_whole_by_the_next(
 
 def test_a_sweep_that_is_stopped_does_nothing_more(tmp_path: Path) -> None:
     """Also where it is before it has begun."""
-    observer = module._Observer()
+    observer = module.Watching("auto")
     follower = Recorder(tmp_path / "a.out")
     observer.add(follower)
     append(follower.path)
@@ -341,7 +343,7 @@ def test_a_sweep_that_is_stopped_does_nothing_more(tmp_path: Path) -> None:
 
 def test_a_thread_whose_sweep_was_taken_over_leaves_the_rest_to_the_other(tmp_path: Path) -> None:
     """Who comes back from a disk that hung goes no further."""
-    observer = module._Observer()
+    observer = module.Watching("auto")
     follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
 
     def be_relieved() -> None:
@@ -361,12 +363,13 @@ def test_a_watch_that_comes_too_late_for_a_closed_watcher_is_no_trouble(
 ) -> None:
     """Inotify is closed by then, which tells the operator nothing about the machine."""
 
-    class Late(module.Watch):
-        def __init__(self, *arguments: Any) -> None:
-            watcher.close()
-            super().__init__(*arguments)
+    watch = module.InotifyObserver.watch
 
-    monkeypatch.setattr(module, "Watch", Late)
+    def watch_late(*arguments: Any) -> Any:
+        watcher.close()
+        return watch(*arguments)
+
+    monkeypatch.setattr(module.InotifyObserver, "watch", watch_late)
     follower = Recorder(tmp_path / "a.out")
     follow(watcher, follower, follower.file)
     assert caplog.messages == []

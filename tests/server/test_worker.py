@@ -221,6 +221,17 @@ class Connected(NamedTuple):
     sock: socket.socket
 
 
+def test_workers_share_the_connections(start: Starting) -> None:
+    """Whoever connects gets the worker that has fewer connections: a WebSocket stays, and its lines cost for hours."""
+    server = start("gunicorn", WEB_CONCURRENCY="2")
+    wait_until(lambda: len(server.workers()) == 2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(contextlib.closing(Viewer(server.port)))
+        shares = [len(list(Path(f"/proc/{worker}/task").iterdir())) for worker in server.workers()]
+        assert min(shares) > 0.4 * sum(shares)
+
+
 def test_only_a_want_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other error in accepting is gunicorn's to deal with."""
 
@@ -228,8 +239,10 @@ def test_only_a_want_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch)
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
     monkeypatch.setattr(ThreadWorker, "accept", fail)
+    worker = Worker.__new__(Worker)
+    worker.cfg = SimpleNamespace(workers=1)
     with pytest.raises(OSError) as raised:
-        Worker.__new__(Worker).accept(None)
+        worker.accept(None)
     assert raised.value.errno == errno.EBADF
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -741,14 +742,14 @@ def test_without_a_descriptor_to_be_woken_by_the_thread_ends(
 ) -> None:
     """The log decides then, when somebody comes again."""
 
-    def refuse(*_: object) -> int:
+    def refuse() -> NoReturn:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     watched.log("a").touch()
     tmux.begin("kept")
     tmux.begin("a")
     watched.follow("a")
-    monkeypatch.setattr(os, "eventfd", refuse)
+    monkeypatch.setattr(watcher_module, "make_bell", refuse)
     watched.followed = set()
     wait_until(lambda: watched.watcher._thread is None)
     tmux.end("a")

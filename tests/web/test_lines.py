@@ -22,7 +22,9 @@ def ask(server: ServerProcess, session: str, options: str) -> dict[str, Any]:
 def test_lines_around_a_place(server: ServerProcess, session: str) -> None:
     """As they are, each with its place and its number, and how large the log is."""
     server.log(session).write_bytes(b"one\n\x1b[1mtwo\r\nthr\xff\nfour")
-    assert ask(server, session, "at=7&before=1&after=1") == {
+    found = ask(server, session, "at=7&before=1&after=1")
+    which = found.pop("log")
+    assert found == {
         "size": 22,
         "lines": [
             {"offset": 0, "end": 4, "line": 1, "text": "one"},
@@ -30,14 +32,19 @@ def test_lines_around_a_place(server: ServerProcess, session: str) -> None:
             {"offset": 13, "end": 18, "line": 3, "text": "thr\ufffd"},
         ],
     }
-    assert [line["text"] for line in ask(server, session, "at=99999&before=0&after=5")["lines"]] == ["four"]
+    last = {"offset": 18, "end": 22, "line": 4, "text": "four", "open": True}
+    assert ask(server, session, "at=99999&before=0&after=5") == {"log": which, "size": 22, "lines": [last]}
     assert len(ask(server, session, "")["lines"]) == 4
+    server.log(session).rename(server.log(f"{session}-old"))
+    server.log(session).write_bytes(b"one\n\x1b[1mtwo\r\nthr\xff\nfour")
+    assert ask(server, session, "at=0")["log"] != which
 
 
 def test_an_empty_log_has_no_lines(server: ServerProcess, session: str) -> None:
     """And that is no error."""
     server.log(session).touch()
-    assert ask(server, session, "at=0") == {"size": 0, "lines": []}
+    found = ask(server, session, "at=0")
+    assert (found["size"], found["lines"]) == (0, [])
 
 
 @pytest.mark.parametrize("options", ["at=-1", "at=x", "before=1001", "after=-1", "around=5"])
@@ -74,3 +81,4 @@ def test_a_line_without_end_is_cut(server: ServerProcess, session: str) -> None:
     lines = ask(server, session, "at=100000")["lines"]
     assert [line["line"] for line in lines] == [1, 2, 2, 2, 2, 3]
     assert lines[1]["end"] == lines[2]["offset"] == 131072
+    assert [line.get("open") for line in lines] == [None, True, True, True, None, None]

@@ -11,7 +11,7 @@ from ..browser import append, lines
 from ..firefox import Firefox
 from ..serving import ServerProcess, wait_until
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

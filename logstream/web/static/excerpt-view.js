@@ -36,6 +36,7 @@ export class ExcerptView {
   #notice;
   #content = document.createElement("div");
   #lines = new ExcerptLines();
+  #log = ""; // which one they are of
   /** Of each line. @type {HTMLElement[]} */
   #elements = [];
   /** @type {Reading | null} */
@@ -99,10 +100,12 @@ export class ExcerptView {
   async show(offset, { anew = false, share = 0, choose } = {}) {
     this.#active = true;
     this.#generation += 1;
+    this.#asking.clear();
     this.#missed = null;
     const generation = this.#generation;
     const held = anew || choose !== undefined ? -1 : this.#lines.indexOf(offset);
     if (held >= 0) {
+      if (!this.#failed) this.say("");
       this.#scrollTo(held, share);
       return true;
     }
@@ -119,7 +122,7 @@ export class ExcerptView {
     this.#succeed();
     this.say(this.marks !== null && this.marks[0] >= answer.size ? shorter(answer.size, this.marks[0]) : "");
     this.size = answer.size;
-    this.#asking.clear();
+    this.#log = answer.log;
     this.#lines.set(answer.lines);
     this.#elements = answer.lines.map((line) => this.#elementOf(line));
     if (this.#content.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
@@ -310,7 +313,8 @@ export class ExcerptView {
     this.#asking.delete(side);
     this.#succeed();
     this.size = answer.size;
-    const lines = isAbove ? this.#lines.prepend(answer.lines) : this.#lines.append(answer.lines);
+    const isOther = answer.log !== this.#log;
+    const lines = isOther ? null : isAbove ? this.#lines.prepend(answer.lines) : this.#lines.append(answer.lines);
     if (lines === null) {
       this.restart();
       return;
@@ -409,7 +413,10 @@ export class ExcerptView {
       if (generation !== this.#generation) return;
       this.#succeed();
       const [line] = answer.lines;
-      if (line === undefined || line.offset !== last.offset) return;
+      if (answer.log !== this.#log || line?.offset !== last.offset) {
+        this.restart();
+        return;
+      }
       this.#lines.number(line);
       this.#renumber();
       this.#callbacks.onMove();

@@ -6,7 +6,8 @@
  * of one that is too long, or not written to its end.
  *
  * @typedef {{ offset: number, end: number, line: number | null, text: string, open?: boolean }} Line
- * @typedef {{ size: number, lines: Line[] }} Answer with the size of the log
+ * @typedef {{ log: string, size: number, lines: Line[] }} Answer `log`: another one where the file is another one; `size` of
+ *   the log
  */
 
 const PATIENCE = 15_000; // milliseconds that an answer may take

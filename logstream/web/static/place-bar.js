@@ -9,6 +9,7 @@ import { bytes } from "./format.js";
  */
 
 const SHORTEST = 28; // pixels of the thumb
+const NEAR = 1; // pixels from an end that count as at it
 const STEP = 0.05; // of the log, by PageUp and PageDown
 
 export class PlaceBar {
@@ -94,7 +95,7 @@ export class PlaceBar {
     if (this.#grip === null) return;
     const room = this.#element.clientHeight - this.#thumbHeight;
     const away = event.clientY - this.#grip - this.#element.getBoundingClientRect().top;
-    const share = room <= 0 ? 0 : Math.max(0, Math.min(1, away / room));
+    const share = away < NEAR ? 0 : away > room - NEAR ? 1 : away / room;
     if (share === this.#share) return;
     this.#share = share;
     this.#put(share);

@@ -1,0 +1,115 @@
+// When the lines of a log arrived, as the server has seen it.
+
+/**
+ * Bytes that arrived after one time and no later than another, in seconds since the epoch; null where that is not known.
+ *
+ * @typedef {{ offset: number, end: number, earliest: number | null, latest: number | null }} Span
+ */
+
+const PATIENCE = 15_000; // milliseconds that an answer may take
+const EXACT = 2.5; // seconds between two times that are as good as one: the server looks once a second
+
+export class Arrivals {
+  #url;
+
+  /** @param {string} url of the session's page */
+  constructor(url) {
+    this.#url = url;
+  }
+
+  /**
+   * When the bytes between two offsets arrived, in order.
+   *
+   * @param {number} from
+   * @param {number} to
+   * @returns {Promise<Span[]>}
+   * @throws {Error} with a sentence for the reader
+   */
+  async between(from, to) {
+    return (await this.#ask({ from: `${from}`, to: `${to}` })).spans;
+  }
+
+  /**
+   * The line that arrived at a time, or else the next one.
+   *
+   * @param {number} time in seconds since the epoch
+   * @returns {Promise<Span>}
+   * @throws {Error} with a sentence for the reader
+   */
+  async at(time) {
+    return this.#ask({ at: `${Math.max(0, time)}` });
+  }
+
+  /** @param {Record<string, string>} options */
+  async #ask(options) {
+    let answer;
+    try {
+      answer = await fetch(`${this.#url}/times?${new URLSearchParams(options)}`, {
+        cache: "no-store",
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      if (answer.ok) return await answer.json();
+    } catch {
+      throw new Error("The server does not answer.");
+    }
+    const text = answer.headers.get("Content-Type")?.startsWith("text/plain") ? (await answer.text()).trim() : "";
+    throw new Error(text || `The server answers with an error (${answer.status}).`);
+  }
+}
+
+/** The span that an offset is in; undefined where none is. @param {readonly Span[]} spans in order @param {number} offset */
+export function spanAt(spans, offset) {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (spans[middle].end <= offset) low = middle + 1;
+    else high = middle;
+  }
+  const span = spans.at(low);
+  return span !== undefined && span.offset <= offset ? span : undefined;
+}
+
+/**
+ * When something arrived, in the reader's own time: one time where it was seen, else the two that it came between.
+ *
+ * @param {Span} span
+ * @param {Date} [now] times of this day are said without it
+ */
+export function timeText({ earliest, latest }, now = new Date()) {
+  if (latest === null) return earliest === null ? "" : `after ${clock(earliest, now)}`;
+  if (earliest === null) return `by ${clock(latest, now)}`;
+  if (latest - earliest <= EXACT) return clock(latest, now);
+  return `${clock(earliest, now)} – ${clock(latest, now)}`;
+}
+
+/** The same in a sentence. @param {Span} span */
+export function timeTitle({ earliest, latest }) {
+  if (latest === null) return earliest === null ? "" : `Arrived after ${whole(earliest)}`;
+  if (earliest === null) return `Arrived by ${whole(latest)}; nobody followed the log before`;
+  if (latest - earliest <= EXACT) return `Arrived ${whole(latest)}`;
+  return `Arrived between ${whole(earliest)} and ${whole(latest)}, while nobody followed the log`;
+}
+
+/** @param {number} time @param {Date} now */
+function clock(time, now) {
+  const date = new Date(time * 1000);
+  const [day, moment] = localTime(date).split("T");
+  return day === localTime(now).split("T")[0] ? moment : `${day} ${moment}`;
+}
+
+/** @param {number} time */
+function whole(time) {
+  return localTime(new Date(time * 1000)).replace("T", " ");
+}
+
+/** A time as a field for local times has it, to the second. @param {Date} date */
+export function localTime(date) {
+  const [month, day, hours, minutes, seconds] = [
+    date.getMonth() + 1,
+    date.getDate(),
+    date.getHours(),
+    date.getMinutes(),
+    date.getSeconds(),
+  ].map((part) => `${part}`.padStart(2, "0"));
+  return `${`${date.getFullYear()}`.padStart(4, "0")}-${month}-${day}T${hours}:${minutes}:${seconds}`;
+}

@@ -1,0 +1,119 @@
+"""Tests of times on the page, of what is downloaded there, and of what is copied, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from ..browser import Browser, Opening, append
+from ..serving import ServerProcess, wait_until
+
+CLOCK = r"\d\d:\d\d:\d\d"
+
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
+
+
+def type_keys(browser: Browser, *keys: str) -> None:
+    """Press keys, wherever the focus is."""
+    ActionChains(browser.driver).send_keys(*keys).perform()
+
+
+def times(browser: Browser) -> dict[str, str]:
+    """The lines that are shown, and when it is said that each arrived."""
+    script = """return Object.fromEntries([...document.querySelectorAll('.line')].map((line) =>
+        [line.querySelector('.text').textContent.trimEnd(),
+         line.querySelector('time')?.checkVisibility() ? line.querySelector('time').innerText : '']));"""
+    return dict(browser.run(script))
+
+
+def test_when_lines_arrived(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
+    """A key shows it: one time where it was seen, else what is known; and a time leads to its line."""
+    log = server.log("timed")
+    log.write_text("unseen\n")
+    page = open_page("timed")
+    page.await_text("unseen\n")
+    time.sleep(1.5)  # in which the server looks once
+    append(log, "seen\n")
+    written = time.time()
+    page.await_text("unseen\nseen\n")
+    time.sleep(1.5)
+    append(log, "last\n")
+    page.await_text("unseen\nseen\nlast\n")
+    type_keys(browser, "t")
+    wait_until(lambda: all(times(browser).get(line) for line in ("unseen", "seen", "last")))
+    shown = times(browser)
+    assert re.fullmatch(f"by {CLOCK}", shown["unseen"])
+    assert re.fullmatch(CLOCK, shown["seen"])
+    local = [time.strftime("%H:%M:%S", time.localtime(written + second)) for second in (-1, 0, 1)]
+    assert shown["seen"] in local
+    assert shown["last"] > shown["seen"]
+    assert browser.run("return document.querySelector('[aria-keyshortcuts=t]').ariaPressed") == "true"
+    selected = """getSelection().selectAllChildren(document.querySelector('#excerpt .lines'));
+        const data = new DataTransfer();
+        document.querySelector('#excerpt').dispatchEvent(
+            new ClipboardEvent('copy', { clipboardData: data, bubbles: true, cancelable: true }));
+        return data.getData('text/plain');"""
+    assert browser.run(selected) == "unseen\nseen\nlast\n"
+    type_keys(browser, "t")
+    wait_until(lambda: set(times(browser).values()) == {""})
+    type_keys(browser, "T")
+    wait_until(lambda: browser.run("return document.activeElement.type") == "datetime-local")
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(written + 1))
+    browser.run("document.activeElement.value = arguments[0]", moment)
+    type_keys(browser, Keys.ENTER)
+    wait_until(lambda: page.seen("#go-to-time") is None)
+    wait_until(lambda: browser.run("return document.querySelector('.line.marked .text')?.textContent") == "last\n")
+    wait_until(lambda: times(browser)["last"])  # who goes to a time sees times
+    assert browser.run("return location.hash") == "#at=12"
+    browser.run("localStorage.clear()")
+
+
+def test_what_can_be_downloaded(open_page: Opening, server: ServerProcess, browser: Browser, tmp_path: Path) -> None:
+    """The keyboard opens the menu; each entry gives a file of its name; Escape closes it."""
+    server.log("loaded").write_bytes(b"\x1b[31mred\x1b[0m\r\n")
+    page = open_page("loaded")
+    page.await_text("red\n")
+    browser.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.run("document.querySelector('#download > summary').focus()")
+    type_keys(browser, Keys.ENTER)
+    wait_until(lambda: page.seen("#download ul") == "The log as it is\nAs plain text")
+    tree = browser.command("Accessibility.getFullAXTree")["nodes"]
+    found = [node for node in tree if node.get("name", {}).get("value") == "Download" and not node.get("ignored")]
+    assert {"name": "expanded", "value": {"type": "booleanOrUndefined", "value": True}} in found[0]["properties"]
+    type_keys(browser, Keys.TAB, Keys.ENTER)
+    wait_until((tmp_path / "loaded.out").exists)
+    assert (tmp_path / "loaded.out").read_bytes() == b"\x1b[31mred\x1b[0m\r\n"
+    assert page.seen("#download ul") is None
+    browser.driver.find_element("css selector", "#download > summary").click()
+    browser.driver.find_element("link text", "As plain text").click()
+    wait_until((tmp_path / "loaded.txt").exists)
+    assert (tmp_path / "loaded.txt").read_text() == "red\n"
+    browser.driver.find_element("css selector", "#download > summary").click()
+    type_keys(browser, Keys.ESCAPE)
+    assert page.seen("#download ul") is None
+    assert browser.run("return document.activeElement.localName") == "summary"
+
+
+def test_what_is_copied_of_the_live_view(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
+    """A line that a terminal wraps is one line, without escape sequences."""
+    line = "a word " * 60
+    server.log("copied").write_bytes(
+        b'Script started on 2026-01-01 00:00:00+00:00 [TERM="xterm" COLUMNS="40" LINES="10"]\n'
+        + f"\x1b[32m{line}\x1b[0m\r\n".encode() * 30
+        + b"\x1b[1mend\x1b[0m\r\n"
+    )
+    page = open_page("copied")
+    wait_until(lambda: page.text().endswith("end\n"))
+    browser.run("getSelection().selectAllChildren(document.querySelector('#log .lines'))")
+    copied = browser.run(
+        """const data = new DataTransfer();
+        document.querySelector('#log').dispatchEvent(
+            new ClipboardEvent('copy', { clipboardData: data, bubbles: true, cancelable: true }));
+        return data.getData('text/plain');"""
+    )
+    assert [one.rstrip() for one in copied.splitlines()] == [line.rstrip()] * 30 + ["end"]
