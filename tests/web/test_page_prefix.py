@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, append
 from ..proxy import Proxy
@@ -66,6 +67,15 @@ def test_everything_works_below_a_prefix(mounted: tuple[ServerProcess, str], bro
     page.await_text("one\ntwo\n")
     assert browser.driver.find_element("link text", "Whole log").get_attribute("href") == f"{url}/sessions/build/raw"
     assert browser.run("return (await fetch(arguments[0])).text()", f"{url}/sessions/build/raw") == "one\ntwo\n"
+    browser.driver.switch_to.active_element.send_keys("/")
+    browser.driver.switch_to.active_element.send_keys("two", Keys.ENTER)
+    wait_until(lambda: browser.driver.current_url == f"{url}/sessions/build#at=4")
+    browser.driver.get(f"{url}/")
+    browser.driver.find_element("id", "search-all").click()
+    browser.driver.switch_to.active_element.send_keys("two")
+    wait_until(lambda: browser.driver.find_elements("css selector", "#found .hit a"))
+    browser.driver.find_element("css selector", "#found .hit a").click()
+    wait_until(lambda: browser.driver.current_url == f"{url}/sessions/build#at=4")
     browser.driver.find_element("xpath", "//button[.='Log out']").click()
     wait_until(lambda: browser.driver.title == "Log in")
     assert browser.driver.get_cookies() == []

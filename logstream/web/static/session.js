@@ -4,6 +4,7 @@ import { Choice } from "./choices.js";
 import { copyPlainly } from "./copying.js";
 import { Downloads } from "./downloads.js";
 import { element } from "./elements.js";
+import { Find } from "./find.js";
 import { bytes } from "./format.js";
 import { KeysDialog } from "./keys-dialog.js";
 import { Keys } from "./keys.js";
@@ -84,11 +85,12 @@ end.addEventListener("click", () => {
 });
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
-for (const one of [log, element("#excerpt", HTMLElement)]) copyPlainly(one);
+for (const one of ["#log", "#excerpt", "#filtered"]) copyPlainly(element(one, HTMLElement));
+const downloads = new Downloads(element("#download", HTMLDetailsElement), () => (view.size ?? head.chosen).columns);
+new Find({ reader, keys, tools, downloads });
 addKeys();
 const times = { reader, keys, tools, excerpt: element("#excerpt", HTMLElement), form: element("#go-to-time", HTMLFormElement) };
 new LineTimes(location.pathname, times);
-const downloads = new Downloads(element("#download", HTMLDetailsElement), () => (view.size ?? head.chosen).columns);
 document.addEventListener("visibilitychange", update);
 
 /** What the keys do, and the tool bar. */

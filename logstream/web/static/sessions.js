@@ -1,7 +1,9 @@
 // The page of all sessions: a table that keeps itself current, and whose rows stay where they are under the pointer.
 
+import { AllSearch } from "./all-search.js";
 import { element } from "./elements.js";
 import { age, bytes } from "./format.js";
+import { Keys } from "./keys.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
@@ -36,6 +38,7 @@ body.addEventListener("pointerleave", () => {
   isPointedAt = false;
   show();
 });
+new AllSearch(address, new Keys(document));
 refresh();
 
 /** Look now, unless nobody sees it, and again after a while. */
