@@ -42,6 +42,13 @@ class Proxy:
         self._passes = threading.Event()
         self._passes.set()
 
+    def redirect(self, port: int) -> None:
+        """End the connections that there are; new ones lead to another port."""
+        self._target = port
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         while True:
             try:

@@ -27,7 +27,7 @@ from .catchup import CatchUp
 from .completion import Completion, Completions, Listing
 from .feed import Feed
 from .lineindex import LineIndexes
-from .logfile import LogFile, NotALogError
+from .logfile import LogFile, NotALogError, Signature
 from .meter import Meter
 from .news import News
 from .offering import Offer, OfferToAll, one_by_one, refuse_all
@@ -109,7 +109,7 @@ class LogStreamManager:
         self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
         self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
         self.texts = Texts(self._pace, lambda: bool(self._feeds))
-        self.times = Timekeeper(self._directory, suffix, self._state, self._pace, lambda: self._feeds)
+        self.times = Timekeeper(self._directory, suffix, self._state, self._pace, lambda: self._feeds, self._seen_of)
         self._on_completed: list[Callable[[str, int | None], object]] = []
         self._complete_elsewhere: Callable[[str], bool] | None = None
         self._news = News(self._completions.news_path, self._watcher, lambda: bool(self._feeds), self._hear)
@@ -290,6 +290,10 @@ class LogStreamManager:
         if file is None:
             raise ProtocolError(f"Session {session_name!r} is locked by another process just now.", session_name)
         return file
+
+    def _seen_of(self, session_name: str) -> Signature | None:
+        feed = self._feeds.get(session_name)
+        return feed.seen if feed is not None else None
 
     def _path(self, session_name: str) -> str:
         return log_path(self._directory, session_name, self._suffix)

@@ -29,11 +29,12 @@ INTERVAL = 1.0  # seconds from look to look
 _SHARE = 200  # times as long as it has worked it rests, however many logs are written
 
 _RECORDS = "times"  # the directory of the records, each by the name of its log's file
-_WRITTEN = 5.0  # seconds after which is written down what is new
+_LATE = 500  # milliseconds by which those who follow may have seen a change too late
+_WRITTEN = 20.0  # seconds after which is written down what is new
 _MOST = 2048  # standings of a log, of which older ones are left out
 _MOST_UNWRITTEN = 128  # the same, where they cannot be written down
 _MOST_BYTES = 256 * 1024  # of a record, which is then written anew with no more than those
-_REPEATED = 1000  # milliseconds by which a standing has to be longer to be written down once more
+_REPEATED = 1000  # milliseconds by which a standing has to be longer, and as long again, to be written down once more
 _MOST_LEFT = 100  # logs that nobody follows any more, and of which not all could be written down
 _MOST_READ = 4  # records that are kept as they were read, for who asks for one part of a log after the other
 _CLEARED = 60.0  # seconds after which it is looked again for records of logs that are gone
@@ -49,6 +50,7 @@ class _Note:
 
     look: _Look
     last: Standing
+    seen: Signature | None = None  # what those who follow had seen, at that look
     written: Standing | None = None  # the last one that is written down
     unwritten: list[Standing] = field(default_factory=list)  # and came before the last
     tried: float = field(default_factory=time.monotonic)  # when it was written down, or could not be
@@ -66,27 +68,39 @@ class _Note:
         since = max(standing.since, last.until)
         self.last = standing._replace(since=since, until=max(since, standing.until))
 
-    def to_write(self) -> list[Standing]:
-        """What is not written down."""
-        return [*self.unwritten, self.last] if self._says_more(self.last) else list(self.unwritten)
+    def to_write(self, is_over: bool) -> list[Standing]:
+        """What is not written down: less and less often of a log that does not change, unless the looking `is_over`."""
+        return [*self.unwritten, self.last] if self._says_more(self.last, is_over) else list(self.unwritten)
 
-    def _says_more(self, standing: Standing) -> bool:
+    def _says_more(self, standing: Standing, is_over: bool = True) -> bool:
         written = self.written
-        return written is None or written.size != standing.size or standing.until - written.until >= _REPEATED
+        if written is None or written.size != standing.size:
+            return True
+        longer = standing.until - written.until
+        return longer >= _REPEATED and (is_over or longer >= written.until - written.since)
 
 
 class Timekeeper:
     """When the logs in a directory arrived. Any thread may ask. Its own runs while there is somebody who follows."""
 
     def __init__(
-        self, directory: str, suffix: str, state: StateDirectory, pace: Pace, followed: Callable[[], Collection[str]]
+        self,
+        directory: str,
+        suffix: str,
+        state: StateDirectory,
+        pace: Pace,
+        followed: Callable[[], Collection[str]],
+        seen: Callable[[str], Signature | None] = lambda name: None,
     ) -> None:
-        """`followed()` are the names of the sessions that somebody follows; it must not block."""
+        """`followed()` are the names of the sessions that somebody follows, and `seen(name)` is what they have seen of
+        a log, no later than half a second after it was so, or None. Neither may block.
+        """
         self._directory = directory
         self._suffix = suffix
         self._records = state.within(_RECORDS)
         self._pace = pace
         self._followed = followed
+        self._seen = seen
         self._troubles, self._bad_records = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
         # Only for the thread:
         self._missing: dict[str, int] = {}  # logs that were waited for, and when they were not there
@@ -169,7 +183,7 @@ class Timekeeper:
         if note is None:
             return
         if not is_followed or time.monotonic() - note.tried >= _WRITTEN:
-            self._write(name, note)
+            self._write(name, note, is_over=not is_followed)
         if not is_followed:
             self._let_go(name, note)
 
@@ -177,6 +191,11 @@ class Timekeeper:
         """Note how large a log is; None where there is none. Raises OSError."""
         path = log_path(self._directory, name, self._suffix)
         before = now()
+        seen = self._seen(name)
+        if note is not None and seen is not None and seen == note.seen:
+            with self._changed:
+                note.last = note.last._replace(until=max(before - _LATE, note.last.until))
+            return note
         found = stat_log(path)
         if found is None:
             self._missing[name] = before
@@ -184,6 +203,7 @@ class Timekeeper:
         look = found.st_ino, found.st_size, found.st_ctime_ns
         if note is not None and note.look == look:
             with self._changed:
+                note.seen = seen
                 note.last = note.last._replace(until=max(before, note.last.until))
             return note
         with contextlib.closing(LogFile.open(path)) as file:
@@ -192,6 +212,7 @@ class Timekeeper:
             if note is None or is_another:
                 return self._begin(name, file, look, standing)
         with self._changed:
+            note.seen = seen
             note.add(look, standing)
         return note
 
@@ -217,10 +238,10 @@ class Timekeeper:
             self._notes[name] = note
         return note
 
-    def _write(self, name: str, note: _Note) -> None:
+    def _write(self, name: str, note: _Note, *, is_over: bool) -> None:
         """Write down what is not."""
         note.tried = time.monotonic()
-        new = note.to_write()
+        new = note.to_write(is_over)
         if not new:
             return
         record = file_name(name, self._suffix)
@@ -245,7 +266,7 @@ class Timekeeper:
         """Forget a log that nobody follows any more, but not what could not be written down."""
         note.tried = -1.0
         with self._changed:
-            if not note.to_write():
+            if not note.to_write(is_over=True):
                 del self._notes[name]
                 return
             self._notes.move_to_end(name)

@@ -7,4 +7,15 @@ engine follows the copy.
 its client library), `spool` (the copies on the disk), `ship` (a session host: pushes and answers; `shipped` is one of
 its logs, `outbox` what is about to go out), `registry` (which host has what: announced, and looked up), `copying`
 (where one copy stands, and what it does about a message), `replica` (which copies there are to be).
+
+The locks, in the order in which they may be taken, as in `engine`:
+
+| lock | guards | who may block under it |
+| --- | --- | --- |
+| `ShippedLog.lock` | a log's place, and the order of what is sent of it | who reads its files, and sends |
+| `Ship._lock` | which logs there are, what is to be done for each, and who follows it | nobody |
+| `Outbox._sending`, then `Bus._speaking` | the connection that speaks | who sends |
+| `Replica._working` | the copies | who writes them; the thread that listens only tries it |
+| `Registry._asking` | what is known of hosts | who asks Redis |
+| leaves: the outbox' other one, the bus', the replica's start | each its own | nobody |
 """

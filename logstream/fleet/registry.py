@@ -26,9 +26,14 @@ _LOOK = 1.0  # seconds between two looks at the directory
 _SHARE = 20  # or so many times what a look takes, where that is longer: thousands of logs are looked at less often
 _PATIENCE = 5.0  # seconds that the first look may take; a disk may hang
 _ENDING = 2.0  # seconds that each thread has to end
+_HANDOVER = 3.0  # seconds without a beat after which another one that waits speaks for a host
 _WHOLE = 5.0  # seconds after which all is announced again, as if Redis had forgotten it
 _REMEMBERED = 24 * 3600.0  # seconds that a dashboard speaks of a host that is away
 _MOST_SESSIONS = 100_000  # of one host
+_MOST_BYTES = 64 * 1024 * 1024  # of Redis' memory that a host's sessions take; their names have up to 255 bytes
+_MOST_HOSTS = 4096
+_BEAT = 256  # bytes of a beat
+_VALUE = 256  # bytes that tell of a session
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Announced:
     def parse(cls, host: str, name: bytes, value: bytes) -> Announced | None:
         """What a hash has; None for what no host of ours has written."""
         try:
+            if len(value) > _VALUE:
+                return None
             session_name = name.decode()
             check_session_name(session_name)
             size, changed, completed, cursor = orjson.loads(value)
@@ -68,11 +75,16 @@ class Announcer:
     def __init__(
         self, bus: Bus, names: Names, host: str, ship: str, directory: str, suffix: str, completions: Completions
     ) -> None:
-        """`ship` tells this process from any other that announces itself as the same host."""
+        """`ship` tells this process from any other that announces itself as the same host.
+
+        Of several machines, or directories, under one name, the first one speaks; `origin` tells them apart.
+        """
         self._bus = bus
         self._names = names
         self._host = host
         self._ship = ship
+        self.origin = ship  # stays the same when the process is started anew; to be set before `start`
+        self.is_sole = False  # nobody else speaks for this host; any thread may read this
         self._directory, self._suffix = directory, suffix
         self._completions = completions
         self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
@@ -90,7 +102,7 @@ class Announcer:
         # Only for the thread that speaks:
         self._announced: dict[str, bytes] = {}
         self._again = 0.0  # when all is announced again
-        self._has_spoken = False
+        self._yielded = float("-inf")  # when another one spoke for this host last
 
     def start(self) -> None:
         """Begin. Once only."""
@@ -110,6 +122,8 @@ class Announcer:
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(_ENDING)
+        if not self.is_sole:
+            return
         try:
             self._bus.do(lambda client: client.delete(self._names.host(self._host), self._names.sessions(self._host)))
         except BusError:
@@ -131,7 +145,7 @@ class Announcer:
         while not self._stop.is_set():
             self._speak.clear()
             try:
-                if self._bus.is_connected:
+                if self._bus.is_connected and self._has_turn():
                     self._announce(self._found or {})
             except BusError as error:
                 self._again = 0.0
@@ -149,7 +163,7 @@ class Announcer:
         changed = {name: value for name, value in sessions.items() if whole or self._announced.get(name) != value}
         gone = [name for name in self._announced if name not in sessions]
         key, beat_key = self._names.sessions(self._host), self._names.host(self._host)
-        beat = orjson.dumps([time.time(), self._ship])
+        beat = orjson.dumps([time.time(), self._ship, self.origin])
 
         def fill(pipeline: object) -> None:
             assert hasattr(pipeline, "hset")
@@ -160,11 +174,10 @@ class Announcer:
             if changed:
                 pipeline.hset(key, mapping=changed)
             pipeline.expire(key, EXPIRY)  # type: ignore[attr-defined]
-            pipeline.set(beat_key, beat, ex=EXPIRY, get=True)  # type: ignore[attr-defined]
+            pipeline.set(beat_key, beat, ex=EXPIRY)  # type: ignore[attr-defined]
 
-        before = self._bus.pipeline(fill)[-1]
+        self._bus.pipeline(fill)
         self._announced = sessions
-        self._look_for_rival(before)
 
     def _sessions(self) -> dict[str, bytes]:
         try:
@@ -186,14 +199,19 @@ class Announcer:
             self._cursors[session.name] = session.signature, cursor
         return Announced(session.name, self._host, session.size, session.changed, completed, cursor)
 
-    def _look_for_rival(self, before: bytes | None) -> None:
-        """Somebody has spoken since this process did, which nobody else should."""
-        has_spoken, self._has_spoken = self._has_spoken, True
-        if has_spoken and before is not None and _ship_of(before) != orjson.dumps(self._ship):
+    def _has_turn(self) -> bool:
+        """Whether this process speaks for its host: not while another machine or directory does. Raises BusError."""
+        beat = self._bus.do(lambda client: client.get(self._names.host(self._host)))
+        if beat is not None and _origin_of(beat) != self.origin:
+            self.is_sole, self._yielded, self._again = False, time.monotonic(), 0.0
             self._rivals.warning(
-                "another machine or directory is shipped as host %s too: give one of them another name with --host",
+                "another machine or directory is shipped as host %s already, and this one waits: "
+                "give it another name with --host",
                 self._host,
             )
+        else:
+            self.is_sole = beat is not None or time.monotonic() - self._yielded > _HANDOVER
+        return self.is_sole
 
 
 class Registry:
@@ -211,6 +229,7 @@ class Registry:
         # What was read last of each host's hash, so that only what has changed is read again.
         self._parsed: dict[str, dict[tuple[bytes, bytes], Announced | None]] = {}
         self._ships: dict[str, bytes] = {}  # which process ships for each host
+        self._excess = RateLimitedLog(logger, lines=1)
 
     def look(self) -> list[str]:
         """See who is there, and return those hosts that were not, or were started anew. Raises BusError."""
@@ -219,8 +238,11 @@ class Registry:
             keys = self._bus.do(lambda client: list(client.scan_iter(match=_escape(prefix) + "*", count=1000)))
             found = {key.decode("utf-8", "replace").removeprefix(prefix): key for key in keys}
             hosts = sorted(host for host in found if is_host(host))
-            beats = self._bus.do(lambda client: client.mget([found[host] for host in hosts])) if hosts else []
-            ships = {host: _ship_of(beat) for host, beat in zip(hosts, beats, strict=True) if beat is not None}
+            if len(hosts) > _MOST_HOSTS:
+                self._excess.warning("there are %d session hosts: all but %d are left out", len(hosts), _MOST_HOSTS)
+                del hosts[_MOST_HOSTS:]
+            beats = self._bus.pipeline(lambda pipeline: [pipeline.getrange(found[host], 0, _BEAT) for host in hosts])
+            ships = {host: _ship_of(beat) for host, beat in zip(hosts, beats, strict=True) if beat}
             anew = [host for host, ship in ships.items() if self._ships.get(host) != ship or host not in self._live]
             self._ships.update(ships)
             now = time.monotonic()
@@ -263,7 +285,7 @@ class Registry:
         try:
             self.look()
             with self._asking:
-                hosts = self.live_hosts()
+                hosts = self._bounded_hosts()
                 keys = [self._names.sessions(host) for host in hosts]
                 hashes = self._bus.pipeline(lambda pipeline: [pipeline.hgetall(key) for key in keys])
                 for host, entries in zip(hosts, hashes, strict=True):
@@ -278,6 +300,23 @@ class Registry:
         except BusError:
             return False
         return True
+
+    def _bounded_hosts(self) -> list[str]:
+        """The live hosts whose announcements are no larger than any host's of ours. Raises BusError."""
+        hosts = self.live_hosts()
+        keys = [self._names.sessions(host) for host in hosts]
+        counts = self._bus.pipeline(lambda pipeline: [pipeline.hlen(key) for key in keys])
+        sizes = self._bus.pipeline(lambda pipeline: [pipeline.memory_usage(key, samples=0) for key in keys])
+        bounded = []
+        for host, count, size in zip(hosts, counts, sizes, strict=True):
+            if count > _MOST_SESSIONS or (size or 0) > _MOST_BYTES:
+                self._excess.warning(
+                    "host %s announces %d sessions in %d bytes: more than %d in %d are not looked at",
+                    *(host, count, size or 0, _MOST_SESSIONS, _MOST_BYTES),
+                )
+            else:
+                bounded.append(host)
+        return bounded
 
     def live_hosts(self) -> list[str]:
         """The hosts that were heard of lately, in the order in which they come first to a name."""
@@ -341,6 +380,14 @@ def _ship_of(beat: bytes) -> bytes:
         return orjson.dumps(orjson.loads(beat)[1])
     except (ValueError, LookupError, TypeError):
         return beat
+
+
+def _origin_of(beat: bytes) -> object:
+    """What tells the machine and directory that speaks for a host from another one."""
+    try:
+        return orjson.loads(beat)[2]
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 def _escape(text: str) -> str:

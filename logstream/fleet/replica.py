@@ -19,7 +19,7 @@ from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
 from .copying import PATIENCE, Copy
 from .registry import Announced, Registry, entry
-from .spool import Spool
+from .spool import Spool, room
 from .words import (
     PULL,
     START,
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _TICK = 0.25  # seconds
 _ROLL = 3.0  # seconds between two rolls to a host
+_ROLLED = 1000  # names in one of its messages
 _MISSING_ROLL = 1.0  # seconds between two questions for a log that nobody has
 _BEATS = 1.0  # seconds between two looks at who is there
 _LIST = 5.0  # seconds between two looks at what there is, where all is to be copied
@@ -86,7 +87,8 @@ class _Question:
 class Replica:
     """The copies of one process of a dashboard. Any thread may call; threads start with the first call that needs them.
 
-    One thread works: it writes the copies, and decides what is copied. The bus' thread listens.
+    One thread works: it writes the copies, and decides what is copied. The bus' thread listens, and while the other one
+    has nothing to do, writes what it hears.
     """
 
     def __init__(
@@ -125,6 +127,8 @@ class Replica:
         self._numbers = itertools.count(1)
         self._strange, self._unwritable = RateLimitedLog(logger), RateLimitedLog(logger, lines=3)
         self._stop = threading.Event()
+        # Held by who works: one thread does, and the bus' takes its place where it is idle. Nobody else waits for it.
+        self._working = threading.Lock()
         # Guards the start; notified when a copy gets on, and that guards nothing.
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
@@ -132,7 +136,7 @@ class Replica:
         self._completing: dict[tuple[str, str], threading.Event] = {}
         self._recent: dict[str, float] = {}  # until when each session that was asked for is copied anyway
         self._resolved: dict[str, tuple[str, str]] = {}  # where sessions are, as their hosts have said
-        # Only for the thread that works, though others look:
+        # Guarded by _working, though others look:
         self._copies: dict[str, Copy] = {}
         self._guests: dict[str, tuple[str, str]] = {}  # sessions that another process copies, and where they are
         self._by_source: defaultdict[tuple[str, str], dict[str, Copy]] = defaultdict(dict)
@@ -373,32 +377,51 @@ class Replica:
         except WordsError as error:
             self._strange.warning("a message on %s is not understood: %s", ascii(channel[:100]), error)
             return
-        self._jobs.put(lambda: self._take(host, said))
+        if not self._take_at_once(host, said):
+            self._jobs.put(lambda: self._take(host, said))
 
-    # What follows is for the thread that works.
+    def _take_at_once(self, host: str, said: Message) -> bool:
+        """Do what the thread that works would do, where it has nothing to do: it would only have to be woken."""
+        if self._jobs.unfinished_tasks or not self._working.acquire(blocking=False):
+            return False
+        try:
+            if self._jobs.unfinished_tasks or self._stop.is_set():
+                return False
+            self._do(lambda: self._take(host, said))
+        finally:
+            self._working.release()
+        return True
+
+    # What follows is for the thread that works, which holds `_working`.
 
     def _work(self) -> None:
         ticked = 0.0
         while not self._stop.is_set():
             try:
-                self._jobs.get(timeout=_TICK)()
+                job = self._jobs.get(timeout=_TICK)
             except queue.Empty:
                 pass
-            except BusError:
-                pass  # what is missing is found when it is connected again
-            except Exception:
-                logger.exception("copying failed")
+            else:
+                with self._working:
+                    self._do(job)
+                self._jobs.task_done()
             if time.monotonic() - ticked >= _TICK:
-                try:
-                    self._tick()
-                except BusError:
-                    pass
-                except Exception:
-                    logger.exception("copying failed")
+                with self._working:
+                    self._do(self._tick)
                 ticked = time.monotonic()
-        for copy in list(self._copies.values()):
-            copy.close()
-        self._copies.clear()
+        with self._working:
+            for copy in list(self._copies.values()):
+                copy.close()
+            self._copies.clear()
+            self._by_source.clear()
+
+    def _do(self, job: Callable[[], object]) -> None:
+        try:
+            job()
+        except BusError:
+            pass  # what is missing is found when it is connected again
+        except Exception:
+            logger.exception("copying failed")
 
     def _publish(self, channel: str, message: Message) -> None:
         self._bus.publish(channel, message.pack())
@@ -561,6 +584,8 @@ class Replica:
                 self._end(copy)
         for name in [one for one in self._guests if one not in wanted]:
             del self._guests[name]
+        for name in [one for one in list(self._resolved) if one not in wanted]:
+            self._resolved.pop(name, None)
         missing = [name for name in wanted if name not in self._copies and not self._begin_known(name)]
         if self._is_due("room", _ROOM):
             self._make_room()
@@ -598,7 +623,7 @@ class Replica:
             try:
                 if self._spool.evict(session.name):
                     self._evicted.add(session.name)
-                    excess -= session.size
+                    excess -= room(session.size)
             except OSError as error:
                 self._unwritable.warning("the spool cannot be made smaller: %s", error.strerror)
 
@@ -637,12 +662,17 @@ class Replica:
         for host in {copy.host for copy in self._copies.values()}:
             if self._is_due(f"roll {host}", _ROLL):
                 copies = [copy for copy in self._copies.values() if copy.host == host]
-                cursors = {copy.source_name: copy.file.cursor for copy in copies}
-                self._publish(self._names.ask(host), Roll(self._dashboard, cursors))
+                self._call(host, {copy.source_name: copy.file.cursor for copy in copies})
         if missing and self._is_due("missing", _MISSING_ROLL):
             for host in self.registry.live_hosts():
-                asked = {one.removesuffix(f"@{host}"): START for one in missing}
-                self._publish(self._names.ask(host), Roll(self._dashboard, asked))
+                self._call(host, {one.removesuffix(f"@{host}"): START for one in missing})
+
+    def _call(self, host: str, cursors: dict[str, str]) -> None:
+        """Send a roll, in parts of which none is long."""
+        names = list(cursors)
+        for start in range(0, len(names), _ROLLED):
+            part = {name: cursors[name] for name in names[start : start + _ROLLED]}
+            self._publish(self._names.ask(host), Roll(self._dashboard, part))
 
     def _is_due(self, what: str, interval: float) -> bool:
         now = time.monotonic()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import hashlib
 import logging
 import os
 import queue
@@ -16,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ..engine.completion import Completion, Completions
 from ..engine.logfile import LogFile, Signature, signature_of, stat_log
@@ -174,6 +176,7 @@ class Ship:
             logger.warning("whether another one ships these logs cannot be known: %s", error)
         try:
             self._await_turn(fd, stop)
+            self._announcer.origin = _origin(fd) or self._announcer.origin
             yield
         finally:
             if fd >= 0:
@@ -196,6 +199,8 @@ class Ship:
     # On the thread of the bus.
 
     def _hear(self, channel: str, message: bytes) -> None:
+        if not self._announcer.is_sole:
+            return  # another one answers
         try:
             asked = parse(message)
         except WordsError as error:
@@ -222,7 +227,8 @@ class Ship:
 
     def _make_log(self, session_name: str) -> ShippedLog:
         def say(message: Message, dashboard: str | None) -> None:
-            self._outbox.put(channel if dashboard is None else self._names.to(dashboard, self._host), message)
+            if self._announcer.is_sole:
+                self._outbox.put(channel if dashboard is None else self._names.to(dashboard, self._host), message)
 
         channel = self._names.log(self._host, session_name)
         path = log_path(self._directory, session_name, self._suffix)
@@ -237,9 +243,19 @@ class Ship:
     # On the watcher's threads.
 
     def _wake(self, log: ShippedLog) -> None:
+        """Give a log its turn here and now, where none waits for one: a thread is sooner at hand than another one.
+
+        Whoever wakes is relieved too, where that blocks.
+        """
         with self._lock:
             log.is_due = True
-            self._queue(log)
+            if log.is_queued:
+                return
+            if not self._turns.empty():
+                self._queue(log)
+                return
+            log.is_queued = True
+        self._serve(log)
 
     # What follows is for the thread that gives the turns, or has been relieved of that.
 
@@ -383,3 +399,18 @@ class Ship:
             self._pushed += log.pushed
         log.let_go()
         self._watcher.forget(log)
+
+
+def _origin(fd: int) -> str | None:
+    """What tells this machine and directory from all others, of the file that a process locks; None without one."""
+    if fd < 0:
+        return None
+    try:
+        kept = os.pread(fd, 64, 0)
+        if not kept:
+            kept = uuid.uuid4().hex.encode()
+            os.pwrite(fd, kept, 0)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()  # or else a copy of the directory would be the same
+    except OSError:
+        return None
+    return hashlib.sha256(kept + boot).hexdigest()[:32]

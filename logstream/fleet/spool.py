@@ -22,7 +22,13 @@ from ..protocol import MAX_NAME_BYTES
 
 _MARK = ".logstream-spool"  # the file that tells a spool from a directory with logs of its own
 
+_BLOCK = 4096  # bytes
 _LATELY = 10.0  # seconds after a lock was given up in which its copy is not evicted
+
+
+def room(size: int) -> int:
+    """Bytes that a file of a size takes on the disk: empty ones without end would fill it too."""
+    return max(size, _BLOCK)
 
 
 class Spool:
@@ -94,9 +100,9 @@ class Spool:
         return SpoolFile(self.path(session_name), self._beside(session_name, ".new"), most)
 
     def total(self) -> int:
-        """The bytes of all that is in the spool, at little cost. Raises OSError."""
+        """The room that all takes which is in the spool, at little cost. Raises OSError."""
         with os.scandir(self.directory) as entries:
-            return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+            return sum(room(entry.stat(follow_symlinks=False).st_size) for entry in entries)
 
     def copies(self) -> list[Session]:
         """The copies that there are, the one that was written to last first; none where the spool cannot be read."""

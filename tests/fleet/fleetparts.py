@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server on a port of loopback, with a password. It can be killed, frozen, and started again empty."""
 
-    def __init__(self, base: Path, *options: str, tls: bool = False) -> None:
+    def __init__(self, base: Path, *options: str, tls: bool = False, password: str | None = None) -> None:
         self.port = free_port()
         self.tls_port = free_port() if tls else 0
-        self.password = secrets.token_hex(16)
+        self.password = password or secrets.token_hex(16)
         self._base, self._options = base, options
         self.process: subprocess.Popen[bytes]
         self.start()
@@ -89,8 +90,12 @@ class RedisServer:
 class ShipProcess:
     """`logstream ship` for a directory."""
 
-    def __init__(self, base: Path, host: str, url: str, *options: str, **environment: str) -> None:
+    def __init__(
+        self, base: Path, host: str, url: str, *options: str, within: Sequence[str] = (), **environment: str
+    ) -> None:
+        """`within` is a command that runs it somewhere else."""
         self.directory = base / f"logs-{host}"
+        self._within = within
         self._options = options
         self.directory.mkdir(exist_ok=True)
         self.host, self._url, self._environment = host, url, environment
@@ -104,6 +109,7 @@ class ShipProcess:
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [
+                    *self._within,
                     sys.executable,
                     "-m",
                     "logstream",
@@ -143,6 +149,8 @@ class ShipProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.stop()
+
+    close = end
 
 
 class Dashboard(ServerProcess):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..serving import wait_until
+from ..tmux.tmuxserver import TmuxServer, needs_tmux
 from ..viewer import ClosedError, Viewer
 from .conftest import Fleet
 from .fleetparts import Dashboard
@@ -190,6 +191,23 @@ def test_completion_is_last_and_stays(fleet: Fleet) -> None:
     late.subscribe("build")
     late.read_until(lambda: bool(late.messages and late.messages[-1]["isComplete"]))
     assert late.texts["build"] == "one\ntwo\n"
+
+
+@needs_tmux
+def test_session_that_ends_in_its_host_s_tmux_is_complete_on_all_dashboards(fleet: Fleet, tmux: TmuxServer) -> None:
+    """tmux is watched where it runs, and the last message is the last."""
+    tmux.begin("build")
+    ship = fleet.ship(LOGSTREAM_TMUX=tmux.socket)
+    ship.log("build").write_text("one\n")
+    viewers = [fleet.viewer(fleet.dashboard()) for _ in range(2)]
+    for viewer in viewers:
+        viewer.subscribe("build")
+        viewer.read_text("build", "one\n")
+    append(ship.log("build"), b"two\n")
+    tmux.end("build")
+    for viewer in viewers:
+        viewer.read_until(lambda: bool(viewer.messages[-1]["isComplete"]))
+        assert viewer.texts["build"] == "one\ntwo\n"
 
 
 def test_completion_while_a_dashboard_is_behind(fleet: Fleet) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ..proxy import Proxy
 from ..serving import wait_until
 from .conftest import Fleet
-from .fleetparts import Dashboard
+from .fleetparts import Dashboard, ShipProcess
 from .test_fleet import append, copied, listed, resets
 
 UNLIMITED = resource.RLIM_INFINITY
@@ -63,8 +65,9 @@ def test_network_of_a_host_that_is_cut(fleet: Fleet, proxy: Proxy) -> None:
     assert resets(viewer, "build") == 1
 
 
-def test_dashboard_that_stops_is_cut_off_and_catches_up(fleet: Fleet) -> None:
-    """Redis' memory stays bounded beside a dashboard that takes nothing, which then gets all the same."""
+@pytest.mark.parametrize("running", [0, 2], ids=["stopped", "slow"])
+def test_dashboard_that_takes_too_little_is_cut_off_and_catches_up(fleet: Fleet, running: int) -> None:
+    """Redis' memory stays bounded beside a dashboard that runs for so many turns of eight, and gets all the same."""
     ship, dashboard = fleet.ship(), fleet.dashboard()
     log = ship.log("build")
     log.write_text("one\n")
@@ -74,10 +77,10 @@ def test_dashboard_that_stops_is_cut_off_and_catches_up(fleet: Fleet) -> None:
     block = b"0123456789abcde\n" * 16_000
     with fleet.redis.client() as client:
         before = client.info("memory")["used_memory"]
-        os.kill(dashboard.pid, signal.SIGSTOP)
         most = 0
         try:
-            for _ in range(300):
+            for turn in range(300):
+                os.kill(dashboard.pid, signal.SIGCONT if turn % 8 < running else signal.SIGSTOP)
                 append(log, block)
                 most = max(most, client.info("memory")["used_memory"])
                 time.sleep(0.005)
@@ -163,6 +166,34 @@ def test_name_that_goes_on_at_another_host(fleet: Fleet) -> None:
     fleet.await_host("host1")
     wait_until(lambda: listed(dashboard)["build@host1"]["away"] is None)
     assert listed(dashboard)["build"]["host"] == "host2"
+
+
+def test_two_directories_under_one_host_s_name(fleet: Fleet, tmp_path: Path) -> None:
+    """Viewers have the text of the first one only; the other says what to do, and is seen when the first one ends."""
+    one, dashboard = fleet.ship(), fleet.dashboard()
+    one.log("build").write_text("of one\n")
+    viewer = fleet.viewer(dashboard)
+    viewer.subscribe("build")
+    viewer.read_text("build", "of one\n")
+    (tmp_path / "elsewhere").mkdir()
+    with contextlib.closing(ShipProcess(tmp_path / "elsewhere", "host1", fleet.redis.url)) as two:
+        two.log("build").write_text("of two\n")
+        wait_until(lambda: "another name with --host" in two.output())
+        for number in range(3):
+            append(one.log("build"), b"one %d\n" % number)
+            append(two.log("build"), b"two %d\n" % number)
+        viewer.read_text("build", "of one\none 0\none 1\none 2\n")
+        two.log("only").write_text("nobody asks for it\n")
+        viewer.drain(1.5)
+        assert set(listed(dashboard)) == {"build"}
+        one.kill()
+        one.start()  # as a supervisor does
+        append(one.log("build"), b"end\n")
+        viewer.read_text("build", one.log("build").read_text(), timeout=5)
+        assert resets(viewer, "build") == 1
+        one.stop()
+        viewer.read_text("build", two.log("build").read_text(), timeout=15)
+    assert resets(viewer, "build") == 2
 
 
 def test_relay_that_is_away_is_said(fleet: Fleet) -> None:

@@ -21,7 +21,7 @@ from .test_fleet import append, copied, listed, resets
 HOST_RULES = (
     "resetchannels &logstream:ask:{host} &logstream:log:{host}:* &logstream:to:*:{host} "
     "~logstream:sessions:{host} ~logstream:host:{host} -@all +auth +hello +ping +subscribe +publish "
-    "+del +hset +hdel +expire +set +multi +exec"
+    "+del +hset +hdel +expire +get +set +multi +exec"
 )
 
 

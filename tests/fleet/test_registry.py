@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from logstream.fleet.bus import Bus
 from logstream.fleet.registry import Announced, Registry
@@ -37,36 +40,71 @@ def test_what_no_host_of_ours_has_written_is_left_out() -> None:
         (b"a", b"[1, null, null, null]"),
         (b"a", b'[1, 1.0, "x", null]'),
         (b"a", b'[1, 1.0, null, "x"]'),
+        (b"a", b"[1, 1.0, null, null]" + b" " * 256),
+        (b"a" * 256, good),
     ]:
         assert Announced.parse("host1", name, value) is None, (name, value)
 
 
-def test_plain_name_is_the_first_live_host_s(redis_server: RedisServer) -> None:
-    """One that is away comes last; each can be had by its host's name too."""
-    names = Names()
+@pytest.fixture
+def registry(redis_server: RedisServer) -> Iterator[Registry]:
+    """What a dashboard knows."""
     bus = Bus(redis_server.url, channels=("x",), on_message=lambda channel, message: None, on_connect=lambda: None)
     bus.start()
-    try:
-        assert bus.settle(10)
-        registry = Registry(bus, names)
-        with redis_server.client() as client:
-            for host in ("host1", "host2"):
-                client.set(names.host(host), f'[1.0, "{host}"]')
-                client.hset(names.sessions(host), "build", Announced("build", host, 1, 1.0, None).pack())
+    assert bus.settle(10)
+    yield Registry(bus, Names())
+    bus.close()
+
+
+def announce(client: Any, host: str, *sessions: str) -> None:
+    """Have a host there, with sessions."""
+    client.set(Names().host(host), f'[1.0, "{host}"]')
+    entries = {name: Announced(name, host, 1, 1.0, None).pack() for name in sessions}
+    client.hset(Names().sessions(host), mapping=entries)
+
+
+def test_plain_name_is_the_first_live_host_s(redis_server: RedisServer, registry: Registry) -> None:
+    """One that is away comes last; each can be had by its host's name too."""
+    names = Names()
+    with redis_server.client() as client:
+        for host in ("host1", "host2"):
+            announce(client, host, "build")
+        assert registry.refresh()
+        assert registry.resolve("build") == ("host1", "build")
+        assert registry.resolve("build@host2") == ("host2", "build")
+        assert sorted(registry.names()) == ["build", "build@host2"]
+        client.delete(names.host("host1"), names.sessions("host1"))
+        assert registry.look() == []
+        assert registry.hosts_away() == ["host1"]
+        assert registry.resolve("build") == ("host2", "build")
+        assert registry.resolve("build@host1") == ("host1", "build")
+        assert registry.resolve("other") is None
+        client.set(names.host("host1"), '[2.0, "another process"]')
+        assert registry.look() == ["host1"]
+
+
+def test_what_a_host_announces_is_bounded(
+    redis_server: RedisServer, registry: Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that announces too many sessions, or too long ones, is left out, with a line; so are too many hosts."""
+    monkeypatch.setattr("logstream.fleet.registry._MOST_SESSIONS", 5)
+    monkeypatch.setattr("logstream.fleet.registry._MOST_BYTES", 100_000)
+    monkeypatch.setattr("logstream.fleet.registry._MOST_HOSTS", 4)
+    with redis_server.client() as client:
+        announce(client, "good", *"abcde")
+        announce(client, "long", "a")
+        client.hset(Names().sessions("long"), "b", b"x" * 200_000)
+        announce(client, "many", *"abcdef")
+        client.set(Names().host("noisy"), b"x" * 1_000_000)
+        for _ in range(2):
             assert registry.refresh()
-            assert registry.resolve("build") == ("host1", "build")
-            assert registry.resolve("build@host2") == ("host2", "build")
-            assert sorted(registry.names()) == ["build", "build@host2"]
-            client.delete(names.host("host1"), names.sessions("host1"))
-            assert registry.look() == []
-            assert registry.hosts_away() == ["host1"]
-            assert registry.resolve("build") == ("host2", "build")
-            assert registry.resolve("build@host1") == ("host1", "build")
-            assert registry.resolve("other") is None
-            client.set(names.host("host1"), '[2.0, "another process"]')
-            assert registry.look() == ["host1"]
-    finally:
-        bus.close()
+        assert {host: len(sessions) for host, sessions in registry.sessions().items() if sessions} == {"good": 5}
+        assert registry.live_hosts() == ["good", "long", "many", "noisy"]
+        assert "host long announces 2 sessions" in caplog.text
+        announce(client, "one-too-many", "a")
+        caplog.clear()
+        registry.look()
+        assert registry.live_hosts() == ["good", "long", "many", "noisy"]
 
 
 def test_ten_thousand_sessions_are_listed_in_time(fleet: Fleet) -> None:
@@ -89,18 +127,3 @@ def test_ten_thousand_sessions_are_listed_in_time(fleet: Fleet) -> None:
         took.append(time.monotonic() - began)
         assert len(json.loads(body)) == 10_000
     assert min(took) < 0.3
-
-
-def test_two_machines_under_one_name_are_told_of(fleet: Fleet, tmp_path: Path) -> None:
-    """Where two directories are shipped as one host, each of them says so, and what to do."""
-    one = fleet.ship()
-    other = tmp_path / "other"
-    other.mkdir()
-    with fleet.redis.client() as client:
-        key = Names().host("host1")
-
-        def say() -> bool:
-            client.set(key, json.dumps([time.time(), "another process"]))
-            return "--host" in one.output()
-
-        wait_until(say)
