@@ -243,7 +243,9 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
     # One that begins anew is another log.
     path.write_text("odd\n")
     search.await_said("1 hit")
-    assert search.hits() == ["odd\n"]
+    append(path, "odd again\n")
+    search.await_said("2 hits")
+    assert search.hits() == ["odd\n", "odd again\n"]
 
 
 def test_errors_are_gone_to(open_page: Opening, server: ServerProcess) -> None:

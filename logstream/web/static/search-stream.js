@@ -72,7 +72,7 @@ export function parameters({ q, regex, case: cases, from, to, limit, context, re
 function refusal({ status, headers }, sentence) {
   const isPlain = headers.get("Content-Type")?.startsWith("text/plain") ?? false;
   if (status === 401) return new SearchError("The server does not know you any more.", true);
-  return new SearchError(isPlain && sentence !== "" ? sentence : `The server says no (${status}).`, status < 500);
+  return new SearchError(isPlain && sentence !== "" ? sentence : `The server says no (${status}).`, status === 400 || status === 403);
 }
 
 /**
