@@ -186,7 +186,7 @@ def large(server: Server) -> str:
     begun = time.monotonic()
     try:
         with Follower(server) as viewer:
-            there = viewer.await_text("<the last line>", 60.0)
+            there = viewer.await_text("<the last line>", 30.0)
             took = time.monotonic() - begun
     finally:
         done.set()
@@ -223,7 +223,7 @@ def slow(server: Server) -> str:
             if number % 50 == 49:
                 most = max(most, server.resident())
             time.sleep(max(0.0, begun + 0.01 - time.monotonic()))
-        there = idle.await_text("<599>", 30.0)
+        there = idle.await_text("<599>", 10.0)
     other = f"the other's slowest line {max(delays) * 1e3:.0f} ms" if len(delays) == 600 else "the other misses lines"
     return f"memory up by {max(0, most - before) / _MB:.0f} MB; {other}; it {'gets all' if there else 'gets no end'}"
 

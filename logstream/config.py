@@ -110,6 +110,12 @@ def trusted_proxies(config: Mapping[str, Any], environ: Mapping[str, str] | None
     return int(_number(int, 0, "proxies")("LOGSTREAM_PROXIES", value))
 
 
+def check_workers(environ: Mapping[str, str] | None = None) -> None:
+    """Raise ConfigurationError where WEB_CONCURRENCY, which gunicorn reads, is no number of workers."""
+    value = (os.environ if environ is None else environ).get("WEB_CONCURRENCY", "1")
+    _number(int, 1, "workers")("WEB_CONCURRENCY", value)
+
+
 def check_environment(environ: Mapping[str, str] | None = None) -> None:
     """Raise ConfigurationError for an environment variable that begins like a setting's and is none."""
     _check_keys(os.environ if environ is None else environ)
