@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import http.client
+import importlib.util
 import io
 import json
 import os
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from typing import Any, NoReturn
 
 import click
+from flask.cli import NoAppException, ScriptInfo
 
+from .asking import AnswerError, advised, ask, strange
 from .binding import binding_problem
-from .client import (
-    CONNECT_TIMEOUT,
-    Backoff,
-    Event,
-    FollowError,
-    NoServerError,
-    NotAllowedError,
-    SessionError,
-    authorization,
-    follow,
-    server_address,
+from .client import FollowError
+from .config import (
+    DEFAULT_ADDRESS,
+    ConfigurationError,
+    as_environment,
+    bind_address,
+    check_environment,
+    check_workers,
 )
-from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment
-from .console import in_utf8, say
+from .console import check_output, in_utf8, let_output_go, say
+from .engine.patterns import Pattern
 from .fleet.commands import ship
 from .grep import LineFilter, parse_pattern, search_options, search_sessions
 from .output import Output, PlainOutput, TerminalOutput
 from .plain import MAX_COLUMNS, MIN_COLUMNS
+from .protocol import ProtocolError, check_session_name
+from .tail import Wanted, tail_sessions
 from .version import __version__
 
-_LARGE = 4 * 1024 * 1024  # bytes of a first load whose progress is worth showing
-_ANEW = 1.0  # seconds between looks for a session that begins again
+_LINES_HELP = "Begin with so many last lines instead of all; with a plus sign, from that line on."
 
 _url = click.option(
     "--url",
@@ -49,14 +47,28 @@ _url = click.option(
 _token = click.option("--token", envvar="LOGSTREAM_TOKEN", help="The server's token (also LOGSTREAM_TOKEN).")
 
 
-_name = click.argument("name", callback=lambda context, parameter, value: in_utf8(value))
+class _Commands(click.Group):
+    """Commands whose expected errors are one line on stderr, and exit code 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run what was typed."""
+        try:
+            return super().invoke(context)
+        except FollowError as error:
+            _fail(advised(error))
+        except OSError as error:
+            let_output_go(error)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
-@click.group("logstream", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("logstream", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="logstream")
 def cli() -> None:
     """Live logs over WebSocket."""
     try:
+        _take_settings_of_app()
         check_environment()
     except ConfigurationError as error:
         _fail(str(error))
@@ -75,8 +87,11 @@ def serve(directory: str | None, bind: str | None, token: str | None, redis: str
     os.environ.update({f"LOGSTREAM_{key}": value for key, value in settings.items() if value is not None})
     try:
         address = bind_address()
+        check_workers()
     except ConfigurationError as error:
         _fail(str(error))
+    if importlib.util.find_spec("gunicorn") is None:
+        _fail("gunicorn is not installed: pip install 'logstream[server]' brings it.")
     problem = binding_problem(address)
     if problem is not None:
         _fail(f"{address} {problem}: choose another one with -b HOST:PORT.")
@@ -88,9 +103,14 @@ cli.add_command(ship)
 
 
 @cli.command()
-@_name
-@click.option("-n", "--lines", type=click.IntRange(min=0), help="Begin with so many last lines instead of all.")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, callback=lambda *given: _session_names(given[2]))
+@click.option("-n", "--lines", metavar="[+]N", callback=lambda *given: _lines(given[2]), help=_LINES_HELP)
+@click.option("-f", "--follow/--no-follow", default=True, help="Go on with what is appended (the default), or end.")
+@click.option("--wait", "--retry", is_flag=True, help="Wait for a session that is not there yet.")
+@click.option("-F", "follow_and_wait", is_flag=True, help="The same as --follow --wait.")
 @click.option("--until-complete", is_flag=True, help="End with the session instead of waiting for it to begin again.")
+@click.option("-q", "--quiet", "--silent", is_flag=True, help="Never print lines that say whose text comes next.")
+@click.option("-v", "--verbose", is_flag=True, help="Always print them, for a single session too.")
 @click.option("--grep", "wanted", metavar="PATTERN", callback=parse_pattern, help="Print only lines that match.")
 @click.option("--plain", is_flag=True, help="Print the text that a terminal would have shown in the end, by itself.")
 @click.option(
@@ -101,18 +121,24 @@ cli.add_command(ship)
 @_url
 @_token
 def tail(
-    name: str,
-    lines: int | None,
+    names: list[str],
+    lines: tuple[int | None, int],
+    follow: bool,
+    wait: bool,
+    follow_and_wait: bool,
     until_complete: bool,
-    wanted: LineFilter | None,
+    quiet: bool,
+    verbose: bool,
+    wanted: Pattern | None,
     plain: bool,
     columns: int | None,
     url: str,
     token: str | None,
 ) -> None:
-    """Print a session's log and what is appended to it, like tail -F.
+    """Print sessions' logs and what is appended to them, like tail -F.
 
-    Survives restarts of the server. Ends with exit code 0 when the session is complete, if so asked.
+    Survives restarts of the server. Ends with exit code 0 when the sessions are complete, if so asked. Several sessions
+    are printed below lines with their names.
 
     With --plain a line is printed when it has scrolled off the screen of that terminal, as a program may change it
     until then; the last screenful comes when the session is complete or tail ends.
@@ -121,68 +147,63 @@ def tail(
         raise click.UsageError("--columns is of use with --plain only.")
     if plain and wanted is not None:
         raise click.UsageError("--plain and --grep do not go together: what a terminal shows is no choice of lines.")
-    out = PlainOutput(columns) if plain else TerminalOutput() if sys.stdout.isatty() else Output()
+    check_output()
+    headers = verbose or (len(names) > 1 and not quiet)
+    if plain:
+        out: Output = PlainOutput(columns, headers=headers)
+    else:
+        out = TerminalOutput(headers=headers) if sys.stdout.isatty() else Output(headers=headers)
+    last, first = lines
+    asked = Wanted(
+        last,
+        first,
+        wait=wait or follow_and_wait,
+        follow=follow or follow_and_wait,
+        until_complete=until_complete,
+        filters=None if wanted is None else lambda: LineFilter(wanted),
+    )
+    with out:
+        code = tail_sessions(url, token, names, asked, out)
+    sys.exit(code)
+
+
+def _session_names(names: tuple[str, ...]) -> list[str]:
+    """Each of them once. Ends where one is none."""
     try:
-        with out:
-            _tail(name, lines, until_complete, wanted, url, token, out)
-    except FollowError as error:
-        _fail(_advice(str(error)) if isinstance(error, NotAllowedError) and error.needs_token else str(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # who reads has left; Python would complain at its end
-        sys.exit(1)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left Python would print at its end
-        _fail(f"The log cannot be printed: {error.strerror}.")
-    except KeyboardInterrupt:
-        sys.exit(130)
+        for name in names:
+            check_session_name(in_utf8(name))
+    except ProtocolError as error:
+        _fail(str(error))
+    return list(dict.fromkeys(map(in_utf8, names)))
 
 
-def _tail(
-    name: str,
-    lines: int | None,
-    until_complete: bool,
-    wanted: LineFilter | None,
-    url: str,
-    token: str | None,
-    out: Output,
-) -> None:
-    """Follow a session, and then the next one of its name, whatever keeps it from being followed meanwhile."""
-    progress = _Progress()
-    backoff = Backoff()
-    cursor: str | None = None
-    said = False  # what keeps it
-    while True:
-        try:
-            for event in follow(url, name, token=token, tail=lines, cursor=cursor, trouble=say):
-                progress.show(event)
-                if event.reset and cursor is not None:
-                    out.restart()
-                    say(f"{name} has begun again")
-                if event.reset and wanted is not None:
-                    wanted.restart()
-                out.write(event.text if wanted is None else wanted.feed(event.text, final=event.complete))
-                cursor, said = event.cursor, False
-            if until_complete:
-                return
-            out.restart()
-            backoff.reset()
-            time.sleep(_ANEW)
-        except (NoServerError, SessionError) as error:
-            if cursor is None:
-                raise
-            if not said:
-                say(str(error))
-            said = True
-            backoff.pause()
+def _lines(value: str | None) -> tuple[int | None, int]:
+    """How many last lines, and from which one on: one of the two is everything."""
+    if value is None:
+        return None, 1
+    sign, digits = ("", value) if value[:1] not in ("+", "-") else (value[0], value[1:])
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
+        raise click.BadParameter(f"{value!r} is neither a number of lines nor + and a line's number.")
+    return (None, max(1, int(digits))) if sign == "+" else (int(digits), 1)
 
 
 @cli.command()
-@_name
+@click.argument("name", callback=lambda *given: _session_names((given[2],))[0])
 @_url
 @_token
 def complete(name: str, url: str, token: str | None) -> None:
     """Tell the server that a session is complete."""
-    _request(url, f"/sessions/{urllib.parse.quote(name, safe='')}/complete", token, method="POST")
+    path = f"/sessions/{urllib.parse.quote(name, safe='')}"
+    missing: AnswerError | None = None
+    try:
+        ask(url, path, token)
+    except AnswerError as error:
+        if error.status == 503:
+            raise
+        missing = error if error.status == 404 and repr(name) in str(error) else None
+    ask(url, f"{path}/complete", token, "POST")  # also where there is no log: somebody may wait for one
+    if missing is not None:
+        raise missing
 
 
 @cli.command()
@@ -191,14 +212,15 @@ def complete(name: str, url: str, token: str | None) -> None:
 @_token
 def sessions(url: str, token: str | None, as_json: bool) -> None:
     """List the sessions, the one that changed last first."""
-    listed = _request(url, "/sessions", token)
+    check_output()
+    listed = ask(url, "/sessions", token)
     if as_json:
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     try:
         rows = [_row(session) for session in listed]
     except (LookupError, TypeError, ValueError, OverflowError):
-        _fail(f"The server at {url} speaks something else than logstream's do.")
+        raise strange(url) from None
     for row in rows:
         click.echo(row)
 
@@ -214,58 +236,33 @@ def _row(session: dict[str, Any]) -> str:
 @_token
 def grep(url: str, token: str | None, **wanted: Any) -> None:
     """Print the lines that match PATTERN in the sessions' logs, or in all, like grep -E."""
+    check_output()
     sys.exit(search_sessions(url, token, **wanted))
 
 
-class _Progress:
-    """How far a large first load is, on a terminal's last line."""
+def _take_settings_of_app() -> None:
+    """As `flask logstream`: do as the app does, by its config and where it has mounted LogStream.
 
-    def __init__(self) -> None:
-        self._wanted = sys.stderr.isatty()
-        self._shown = False
-
-    def show(self, event: Event) -> None:
-        """Show, or when all is there, wipe it."""
-        loading = self._wanted and event.size - event.offset > _LARGE
-        if loading or self._shown:
-            share = f"{event.offset / event.size:4.0%} of {event.size:,} bytes" if loading else ""
-            sys.stderr.write(f"\r\x1b[K{share}")
-            sys.stderr.flush()
-            self._shown = loading
-
-
-def _request(url: str, path: str, token: str | None, method: str = "GET") -> Any:
-    """What the server answers, from JSON."""
+    Raises ConfigurationError.
+    """
+    info = click.get_current_context().find_object(ScriptInfo)
+    if info is None:
+        return
     try:
-        address = server_address(url) + path
-        asked = urllib.request.Request(address, method=method, headers=authorization(token))
-        with urllib.request.urlopen(asked, timeout=CONNECT_TIMEOUT) as response:
-            body = response.read()
-            return json.loads(body) if body else None
-    except urllib.error.HTTPError as error:
-        said = f"The server refuses: {_sentence(error)}"
-        _fail(_advice(said) if error.code == 401 else said)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        problem = " ".join(str(getattr(error, "reason", error)).split())  # which may be what it has said
-        _fail(f"There is no server at {url}: {problem}.")
-    except FollowError as error:
-        _fail(str(error))
-
-
-def _advice(sentence: str) -> str:
-    """What is said where a token is missing or wrong."""
-    return f"{sentence.rstrip('.')}: give it with --token or LOGSTREAM_TOKEN."
-
-
-def _sentence(error: urllib.error.HTTPError) -> str:
-    """What a server says beside a status of 400 and more."""
-    if error.code == 404 and error.headers.get_content_type() == "text/html":
-        return "nothing of logstream is at this address: is there a path in --url that is wrong or missing?"
-    try:
-        said = error.read(200).decode(errors="replace").strip().splitlines()
-    except (OSError, http.client.HTTPException):
-        said = []
-    return said[0] if said and said[0].isprintable() and error.code < 500 else error.reason
+        app = info.load_app()
+    except NoAppException as error:
+        if info.app_import_path is None:
+            return  # there is none to be had
+        _fail(f"The app cannot be loaded: {str(error).strip().splitlines()[0]}")
+    os.environ.update(as_environment(app.config))
+    address = bind_address()
+    if "LOGSTREAM_URL" in os.environ or address.startswith("unix:"):
+        return
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    endpoints = [rule.rule for rule in app.url_map.iter_rules() if rule.endpoint == "logstream.websocket"]
+    prefix = endpoints[0].removesuffix("/ws") if endpoints else ""
+    os.environ["LOGSTREAM_URL"] = f"http://{host}:{port}{prefix}"
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -148,6 +148,41 @@ def authorization(token: str | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def refusal(address: str, status: int, headers: Mapping[str, str], body: bytes) -> FollowError:
+    """What to say where a server answers with an HTTP status other than the one that is hoped for.
+
+    `address` is what was asked, `headers` are asked for by lower-case names, and of the `body` the beginning is enough.
+    """
+    said = _sentence(headers.get("content-type") or "", body)
+    if status in (401, 403):
+        needs_token = status == 401
+        said = said or ("A valid token is needed." if needs_token else "It does not serve this client.")
+        return NotAllowedError(f"The server refuses: {said}", needs_token=needs_token)
+    if said:
+        return NoServerError(said)
+    location = headers.get("location") or ""
+    if 300 <= status < 400 and location.isprintable():
+        path = urlsplit(address).path
+        base = location.removesuffix(path)
+        hint = f": give {base} instead." if base and base != location else "."
+        return NoServerError(f"The server at {address} leads to {location}{hint}")
+    hint = ": is there a path in the address that is wrong or missing?" if status == 404 else "."
+    return NoServerError(f"The server at {address} answers with HTTP status {status}{hint}")
+
+
+def _sentence(content_type: str, body: bytes) -> str:
+    """What a refusal's body says; empty where that is no sentence."""
+    if content_type.startswith("application/json"):
+        try:
+            said = json.loads(body)["error"]
+        except (ValueError, LookupError, TypeError):
+            said = ""
+    else:
+        said = body.decode(errors="replace") if content_type.startswith("text/plain") else ""
+    lines = str(said).strip().splitlines()
+    return lines[0] if lines and lines[0].isprintable() else ""
+
+
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
@@ -161,12 +196,7 @@ def _connect(address: str, token: str | None) -> WebSocket:
     try:
         return WebSocket(address, headers, CONNECT_TIMEOUT)
     except RefusedError as error:
-        if error.status in (401, 403):
-            needs_token = error.status == 401
-            what = "a valid token is needed" if needs_token else "it does not serve this client"
-            raise NotAllowedError(f"The server refuses: {what}.", needs_token=needs_token) from None
-        what = ": is there a path in the address that is wrong or missing?" if error.status == 404 else "."
-        raise NoServerError(f"The server at {address} answers with HTTP status {error.status}{what}") from None
+        raise refusal(address, error.status, error.headers, error.body) from None
     except (LostError, OSError, ValueError) as error:
         raise NoServerError(f"There is no server at {address}: {error}.") from None
 

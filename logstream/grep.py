@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
-from .client import CONNECT_TIMEOUT, FollowError, NoServerError, authorization, server_address
-from .console import in_utf8, say
+from .asking import AnswerError, advised, ask, open_answer, strange
+from .client import FollowError, NotAllowedError
+from .console import in_utf8, let_output_go, say
 from .engine.escapes import plain
 from .engine.patterns import Pattern, PatternError
 
@@ -58,12 +56,12 @@ class LineFilter:
         return self._pattern.exact.search(plain(line.removesuffix("\n").encode())) is not None
 
 
-def parse_pattern(context: click.Context, parameter: click.Parameter, value: str | None) -> LineFilter | None:
-    """For an option: the filter for a regular expression."""
+def parse_pattern(context: click.Context, parameter: click.Parameter, value: str | None) -> Pattern | None:
+    """For an option: a regular expression."""
     if value is None:
         return None
     try:
-        return LineFilter(Pattern(in_utf8(value), regex=True, case=True))
+        return Pattern(in_utf8(value), regex=True, case=True)
     except PatternError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -122,7 +120,7 @@ def search_sessions(url: str, token: str | None, names: tuple[str, ...], **wante
     asked = Wanted(**wanted)
     code = NOTHING
     try:
-        sessions = names or tuple(session["name"] for session in _listed(url, token))
+        sessions = names or _listed(url, token)
         printer = _Printer(asked, named=len(names) != 1)
         for name in sessions:
             try:
@@ -136,11 +134,10 @@ def search_sessions(url: str, token: str | None, names: tuple[str, ...], **wante
                 printer.finish()
         sys.stdout.flush()
     except FollowError as error:
-        say(str(error))
+        say(advised(error))
         return TROUBLE
-    except BrokenPipeError:
-        sys.stderr.close()  # who reads has left; Python would complain at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        let_output_go(error)
         return TROUBLE
     except KeyboardInterrupt:
         return 130
@@ -151,13 +148,11 @@ class _SessionError(Exception):
     """One session cannot be searched."""
 
 
-def _listed(url: str, token: str | None) -> list[dict[str, Any]]:
-    with _open(url, "/sessions", token) as response:
-        try:
-            listed: list[dict[str, Any]] = json.load(response)
-        except ValueError:
-            raise _strange(url) from None
-    return listed
+def _listed(url: str, token: str | None) -> list[str]:
+    try:
+        return [str(session["name"]) for session in ask(url, "/sessions", token)]
+    except (TypeError, LookupError):
+        raise strange(url) from None
 
 
 def _hits(url: str, token: str | None, name: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
@@ -165,7 +160,17 @@ def _hits(url: str, token: str | None, name: str, wanted: Wanted) -> Iterator[di
     start: int | None = 0
     quoted = urllib.parse.quote(name, safe="")
     while start is not None:
-        with _open(url, f"/sessions/{quoted}/search?{wanted.query(start)}", token) as response:
+        try:
+            answer = open_answer(url, f"/sessions/{quoted}/search?{wanted.query(start)}", token)
+        except NotAllowedError as error:
+            if error.needs_token:
+                raise
+            raise _SessionError(str(error)) from None
+        except AnswerError as error:
+            if error.status not in (404, 503):
+                raise
+            raise _SessionError(str(error)) from None
+        with answer as response:
             end: dict[str, Any] = {}
             try:
                 for line in response:
@@ -173,34 +178,12 @@ def _hits(url: str, token: str | None, name: str, wanted: Wanted) -> Iterator[di
                     if "text" in end:
                         yield end
             except (ValueError, TypeError):
-                raise _strange(url) from None
+                raise strange(url) from None
             except (OSError, http.client.HTTPException):
                 end = {}
         if "more" not in end:
             raise _SessionError(end.get("error") or f"The search in {name!r} was cut off.")
         start = end.get("next")
-
-
-def _open(url: str, path: str, token: str | None) -> http.client.HTTPResponse:
-    try:
-        asked = urllib.request.Request(server_address(url) + path, headers=authorization(token))
-        response: http.client.HTTPResponse = urllib.request.urlopen(asked, timeout=CONNECT_TIMEOUT)
-        return response
-    except urllib.error.HTTPError as error:
-        said = error.read(500).decode(errors="replace").strip()
-        sentence = said if said.isprintable() and said and "<" not in said else str(error.reason)
-        if error.code == 401:
-            sentence += " Give it with --token or LOGSTREAM_TOKEN."
-        if error.code in (403, 404, 503) and "/search?" in path:
-            raise _SessionError(sentence) from None
-        raise FollowError(sentence) from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        problem = " ".join(str(getattr(error, "reason", error)).split())
-        raise NoServerError(f"There is no server at {url}: {problem}.") from None
-
-
-def _strange(url: str) -> FollowError:
-    return NoServerError(f"The server at {url} speaks something else than logstream's do.")
 
 
 class _Printer:

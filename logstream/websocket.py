@@ -15,11 +15,21 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, RejectConnection, Request, TextMessage
+from wsproto.events import (
+    AcceptConnection,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
 from wsproto.utilities import ProtocolError
 
 _RECEIVED = 65536  # bytes that are read at once
 _GOODBYE = 1.0  # seconds that a close frame has to get out
+_LONGEST_REASON = 1000  # bytes of a refusal's body that are read
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 
@@ -28,11 +38,16 @@ class LostError(Exception):
 
 
 class RefusedError(Exception):
-    """The server answers with an HTTP status instead."""
+    """The server answers with an HTTP status instead.
 
-    def __init__(self, status: int) -> None:
+    `headers` have lower-case names, and `body` is the beginning of what stands below them, as far as it came.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         super().__init__(f"it answers with HTTP status {status}")
         self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class WebSocket:
@@ -52,6 +67,7 @@ class WebSocket:
         self.close_code: int | None = None  # which the server has given
         self._message: list[str] = []  # what has come of one that is not whole yet
         self._messages: deque[str] = deque()
+        self._refused: RefusedError | None = None
         self._sock = _connect(parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme], deadline)
         try:
             if parts.scheme == "wss":
@@ -66,8 +82,10 @@ class WebSocket:
             )
             while not self._open:
                 self._read(_left(deadline))
-        except BaseException:
+        except BaseException as error:
             self._sock.close()
+            if self._refused is not None and isinstance(error, (LostError, OSError)):
+                raise self._refused from None  # what came of it says enough
             raise
 
     def send(self, text: str) -> None:
@@ -123,7 +141,14 @@ class WebSocket:
         elif isinstance(event, AcceptConnection):
             self._open = True
         elif isinstance(event, RejectConnection):
-            raise RefusedError(event.status_code)
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in event.headers}
+            self._refused = RefusedError(event.status_code, headers)
+            if not event.has_body:
+                raise self._refused
+        elif isinstance(event, RejectData) and self._refused is not None:
+            self._refused.body += event.data
+            if event.body_finished or len(self._refused.body) > _LONGEST_REASON:
+                raise self._refused
         elif isinstance(event, CloseConnection):
             self._ended = True
             self.close_code = int(event.code)

@@ -25,18 +25,19 @@ from typing import IO
 
 import pytest
 
-from logstream import __version__, cli
+from logstream import __version__, cli, tail
 from logstream.client import CONNECT_TIMEOUT, Event, NoServerError, SessionError
 
-from .serving import PATIENCE, ROOT, ServerProcess, Starting, wait_until
+from .serving import AS_ANYONE, PATIENCE, ROOT, ServerProcess, Starting, wait_until
 
+LOGSTREAM = (sys.executable, "-m", "logstream")
 MIXED = "größer 日本語 😀\n"
 
 
 def logstream(*arguments: str, encoding: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "logstream", *arguments],
+        [*LOGSTREAM, *arguments],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
@@ -153,34 +154,187 @@ def test_sessions_are_listed(server: ServerProcess, url: str) -> None:
     }
 
 
-def test_errors_say_what_to_do(start: Starting, url: str) -> None:
-    """No server there, not allowed, no such session: one line on stderr, and exit code 1."""
+def in_turn(*commands: tuple[str, ...], **environment: str) -> list[tuple[int, str, str]]:
+    """Exit codes, and what was printed on stdout and stderr, of one command after the other, all in this process."""
+    return [typed(*arguments, **environment) for arguments in commands]
+
+
+def typed(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """The same of one command."""
+    printed = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        with contextlib.redirect_stdout(printed[0]), contextlib.redirect_stderr(printed[1]):
+            cli.cli(list(arguments), prog_name="logstream")
+    out, err = (stream.buffer.getvalue().decode() for stream in printed if not stream.flush())  # type: ignore[attr-defined]
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out, err
+
+
+ALL = (("tail", "a"), ("sessions",), ("complete", "a"), ("grep", "x"))  # commands that ask a server
+
+
+def said_by_all(*options: str, **environment: str) -> set[str]:
+    """What all commands print on stderr, with the exit code of an error, and nothing else."""
+    ran = in_turn(*((*command, *options) for command in ALL), **environment)
+    assert [code for code, _, _ in ran] == [1, 1, 1, 2]
+    assert [out for _, out, _ in ran] == [""] * len(ALL)
+    return {err for _, _, err in ran}
+
+
+def test_errors_say_what_to_do(start: Starting, server: ServerProcess, url: str) -> None:
+    """In every command the same: no server there, an address that is none, a wrong path, a wrong token, a setting."""
     secret = start("gunicorn", LOGSTREAM_TOKEN="secret")
     there = f"http://127.0.0.1:{secret.port}"
-    for arguments, said in (
-        (("tail", "a", "--url", "http://127.0.0.1:9"), "no server"),
-        (("sessions", "--url", "http://127.0.0.1:9"), "no server"),
-        (("sessions", "--url", "nonsense://x"), "no address"),
-        (("sessions", "--url", "http://127.0.0.1:abc"), "no address"),
-        (("sessions", "--url", f"{url}/nothing"), "path in --url"),
-        (("tail", "a", "--url", f"{url}/nothing"), "path in the address"),
-        (("tail", "a", "--url", there), "token is needed: give it with --token or LOGSTREAM_TOKEN."),
-        (("sessions", "--url", there), "token is needed: give it with --token or LOGSTREAM_TOKEN."),
-        (("complete", "a", "--url", there, "--token", "wrong"), "is needed: give it with --token or LOGSTREAM_TOKEN."),
-        (("tail", "missing", "--url", url), "not found"),
-        (("complete", "a/../b", "--url", url), "refuses"),
-    ):
-        ran = logstream(*arguments)
-        assert (ran.returncode, ran.stdout) == (1, "")
-        assert said in ran.stderr
-        assert ran.stderr.count("\n") == 1
-    assert logstream("sessions", "--url", there, "--token", "secret").returncode == 0
-    assert logstream("complete", "a", "--url", there, LOGSTREAM_TOKEN="secret").returncode == 0
+    assert said_by_all("--url", "http://127.0.0.1:9") == {
+        f"logstream: There is no server at {address}: [Errno 111] Connection refused.\n"
+        for address in ("ws://127.0.0.1:9/ws", "http://127.0.0.1:9")
+    }
+    for address in ("http://127.0.0.1:abc", "nonsense://x", "http://[::1", "http://127.0.0.1:99999"):
+        said = f"logstream: {address!r} is no address of a server: http://127.0.0.1:8000 is one.\n"
+        assert said_by_all("--url", address) == {said}
+    hint = "answers with HTTP status 404: is there a path in the address that is wrong or missing?\n"
+    assert {said.partition(" answers ")[2] for said in said_by_all("--url", f"{url}/nothing")} == {
+        hint.partition(" ")[2]
+    }
+    said = "logstream: The server refuses: A valid token is needed: give it with --token or LOGSTREAM_TOKEN.\n"
+    assert said_by_all("--url", there) == said_by_all("--url", there, "--token", "wrong") == {said}
+    said = "logstream: LOGSTREAM_TOKN is no setting: did you mean LOGSTREAM_TOKEN?\n"
+    assert {err for _, _, err in in_turn(*ALL, LOGSTREAM_TOKN="x")} == {said}
+    secret.log("a").touch()
+    done = in_turn(
+        ("sessions", "--url", there, "--token", "secret"), ("complete", "a", "--url", there, "--token", "secret")
+    )
+    assert [code for code, _, _ in done] == [0, 0]
+
+
+def test_a_session_that_does_not_exist_is_said(server: ServerProcess, url: str) -> None:
+    """By each command in the same words; and a name that can be none's is not even asked for."""
+    missing = (1, "", "logstream: Session 'nosuch' was not found.\n")
+    slash = (1, "", "logstream: A session name must not contain a slash.\n")
+    found = in_turn(
+        ("tail", "nosuch"),
+        ("complete", "nosuch"),
+        ("grep", "x", "nosuch"),
+        ("tail", "a/../b"),
+        ("complete", "a/../b"),
+        LOGSTREAM_URL=url,
+    )
+    assert found == [missing, missing, (2, *missing[1:]), slash, slash]
+
+
+def test_who_waits_for_a_session_is_told_that_it_is_complete(server: ServerProcess, url: str, tmp_path: Path) -> None:
+    """Though there never was a log of it, and whoever says so is told that."""
+    output = tmp_path / "output"
+    with running(output, "tail", "future", "--wait", "--until-complete", LOGSTREAM_URL=url) as process:
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["subscriptions"] == 1)
+        assert typed("complete", "future", "--url", url)[0] == 1
+        assert process.wait(PATIENCE) == 0
+    assert output.read_text() == "logstream: Session 'future' was not found; waiting for it.\n"
+
+
+def test_a_directory_that_cannot_be_read_is_said(start: Starting) -> None:
+    """By every command, instead of nothing."""
+    server = start("gunicorn", prefix=AS_ANYONE)
+    server.directory.chmod(0)
+    try:
+        said = said_by_all("--url", f"http://127.0.0.1:{server.port}")
+    finally:
+        server.directory.chmod(0o700)
+    assert said == {"logstream: The directory of the logs cannot be read: Permission denied.\n"}
+
+
+@contextlib.contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """The address of a server that says always the same."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    with sock:
+                        sock.recv(1000)
+                        sock.sendall(reply)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_proxy_is_told_from_the_server() -> None:
+    """One that has no server behind it, and one that wants to be asked by TLS: nothing is asked there instead."""
+    bad = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<h1>nginx</h1>\n"
+    with answering(bad) as address:
+        said = said_by_all("--url", f"http://{address}")
+    ends = {f"{part} answers with HTTP status 502.\n" for part in ("/ws", "/sessions", "/sessions/a/complete")}
+    assert {f"/{one.partition('://')[2].partition('/')[2]}" for one in said} == ends
+    moved = b"HTTP/1.1 301 Moved\r\nLocation: https://logs.example%s\r\nContent-Length: 0\r\n\r\n"
+    for command, path in ((ALL[0], b"/ws"), (ALL[1], b"/sessions"), (ALL[2], b"/sessions/a/complete")):
+        with answering(moved % path) as address:
+            code, out, err = in_turn((*command, "--url", f"http://{address}"))[0]
+        assert (code, out) == (1, "")
+        assert err.endswith(
+            f"{path.decode()} leads to https://logs.example{path.decode()}: give https://logs.example instead.\n"
+        )
+        assert err.count("\n") == 1
+
+
+def test_wherever_it_is_printed_to_there_is_no_traceback(server: ServerProcess, url: str) -> None:
+    """Neither into a full disk or a closed output, nor to who does not read; what is wrong with that is said."""
+    server.log("a").write_text("x\n" * 100_000)
+    full = "logstream: The output cannot be printed: No space left on device.\n"
+    closed = "logstream: The output cannot be printed: Bad file descriptor.\n"
+    expected = {
+        "sessions >/dev/full": (1, full),
+        "grep x >/dev/full": (2, full),
+        "tail a >&-": (1, closed),
+        "grep x >&-": (1, closed),
+        "sessions >&-": (1, closed),
+        "tail nosuch 2>&-": (1, ""),
+        "tail nosuch 2>/dev/full": (1, ""),
+        "grep x a | head -n 1": (2, ""),
+    }
+    processes = {
+        command: subprocess.Popen(
+            ["bash", "-c", f"set -o pipefail; {' '.join(LOGSTREAM)} {command}"],
+            cwd=ROOT,
+            env=os.environ | {"LOGSTREAM_URL": url},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in expected
+    }
+    said = {command: process.communicate(timeout=60)[1] for command, process in processes.items()}
+    assert {command: (process.returncode, said[command]) for command, process in processes.items()} == expected
+
+
+def test_ctrl_c_ends_every_command_without_a_word(tmp_path: Path) -> None:
+    """Also while it waits for a server's answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as stack:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        outputs = [tmp_path / str(number) for number in range(len(ALL))]
+        processes = [
+            stack.enter_context(running(output, *command, "--url", url))
+            for output, command in zip(outputs, ALL, strict=True)
+        ]
+        for _ in ALL:
+            sock, _ = listener.accept()
+            stack.enter_context(sock)
+            assert sock.recv(1)
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+        assert [process.wait(PATIENCE) for process in processes] == [130] * len(ALL)
+        assert [output.read_text() for output in outputs] == [""] * len(ALL)
 
 
 def test_the_version_is_said() -> None:
     """By the command as by the package."""
-    assert logstream("--version").stdout == f"logstream, version {__version__}\n"
+    assert typed("--version") == (0, f"logstream, version {__version__}\n", "")
 
 
 def test_a_server_that_cannot_be_started_says_why_at_once(server: ServerProcess) -> None:
@@ -194,13 +348,13 @@ def test_a_server_that_cannot_be_started_says_why_at_once(server: ServerProcess)
         (("-b", "192.0.2.1:8000"), {}, "192.0.2.1:8000 is no address of this machine"),
         (("-b", "no such host:8000"), {}, "cannot be bound"),
         (("-b", "8000"), {}, "HOST:PORT"),
-        ((), {"LOGSTREAM_TOKN": "x"}, "LOGSTREAM_TOKN is no setting: did you mean LOGSTREAM_TOKEN?"),
+        ((), {"WEB_CONCURRENCY": "x"}, "WEB_CONCURRENCY must be a number of workers, 1 or more, not 'x'"),
+        (("-b", "127.0.0.1:0"), {"LOGSTREAM_PROXIES": "x"}, "LOGSTREAM_PROXIES must be a number of proxies"),
     ):
         ran = logstream("serve", *arguments, **environment)
         assert (ran.returncode, ran.stdout) == (1, "")
         assert said in ran.stderr
         assert ran.stderr.count("\n") == 1
-    assert "did you mean LOGSTREAM_URL?" in logstream("sessions", LOGSTREAM_URI="http://127.0.0.1:9").stderr
 
 
 def test_serve_is_the_same_server(tmp_path: Path) -> None:
@@ -230,7 +384,7 @@ def test_bad_settings_stop_serve_with_one_line(tmp_path: Path) -> None:
 
 def test_help_names_all_commands() -> None:
     """Who types --help finds everything."""
-    text = logstream("--help").stdout
+    text = typed("--help")[1]
     for command in ("serve", "tail", "complete", "sessions"):
         assert command in text
 
@@ -351,9 +505,9 @@ def test_a_server_that_speaks_something_else_is_an_error() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         for reply in replies:
-            ran = logstream("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
-            assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1), reply
-            assert "\x1b" not in ran.stderr
+            code, out, err = typed("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+            assert (code, out, err.count("\n")) == (1, "", 1), reply
+            assert "\x1b" not in err
         thread.join()
 
 
@@ -385,7 +539,8 @@ def test_names_that_are_not_ascii_in_any_locale(server: ServerProcess, url: str,
             check=False,
         )
         assert ran.returncode == 2
-        assert ran.stderr.splitlines()[-1] == "Error: Invalid value for 'NAME': it is not in UTF-8."
+        assert ran.stderr.splitlines()[-1].startswith("Error: Invalid value for 'NAME")
+        assert ran.stderr.endswith("': it is not in UTF-8.\n")
     ran = logstream("sessions", "--token", "größer", **settings)
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert "ASCII" in ran.stderr
@@ -438,7 +593,6 @@ class TerminalProcess:
         return self.process.wait()
 
 
-LOGSTREAM = (sys.executable, "-m", "logstream")
 FULL_SCREEN = "\x1b[?1049h\x1b[?1000;1006h\x1b[?2004h\x1b[?25l\x1b[31mred\x1b[c\x1b[6n\x1b]11;?\x07\x05 end"
 SHOWN = b"\x1b[?1049h\x1b[?25l\x1b[31mred end"
 LEFT = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[0m")
@@ -547,11 +701,11 @@ def test_plain_is_what_a_terminal_would_have_shown(server: ServerProcess, url: s
     """With what was drawn over as it was in the end, and without `script`'s own lines."""
     server.log("a").write_text(RECORDED + ENDED)
     server.complete("a")
-    printed = logstream("tail", "a", "--plain", "--until-complete", "--url", url)
+    printed = logstream("tail", "a", "--plain", "--no-follow", "--url", url)
     assert (printed.stdout, printed.stderr, printed.returncode) == (f"$ make\n{WRAPPED}100%\n1\n2\n", "", 0)
     narrow = logstream("tail", "a", "--plain", "--columns", "2", "--until-complete", "--url", url)
     assert narrow.stdout.startswith(f"$ make\n{WRAPPED}")
-    assert logstream("tail", "a", "--columns", "20", "--url", url).returncode == 2
+    assert typed("tail", "a", "--columns", "20", "--url", url)[0] == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -598,6 +752,120 @@ def unread(pipe: IO[bytes]) -> int:
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
+def test_several_sessions_are_printed_below_their_names(server: ServerProcess, url: str, tmp_path: Path) -> None:
+    """Each log up to its end first, then what is appended to any, with a line where it is another's, as by tail."""
+    large = "".join(f"{number}\n" for number in range(300_000))  # in many messages
+    logs = {name: server.log(name) for name in ("a", "b", "c")}
+    logs["a"].write_text(large)
+    logs["b"].write_text("half")
+    logs["c"].touch()
+    output = tmp_path / "output"
+    expected = f"==> a <==\n{large}\n==> b <==\nhalf\n==> c <==\n"
+    with running(output, "tail", "-f", "a", "b", "nosuch", "b", "c", "--until-complete", LOGSTREAM_URL=url) as process:
+        missing = "logstream: Session 'nosuch' was not found.\n"
+        wait_until(lambda: output.read_text().replace(missing, "", 1) == expected)
+        for name, text, more in (
+            ("c", "1\n", "1\n"),
+            ("c", "2\n", "2\n"),
+            ("b", " a line\n", "\n==> b <==\n a line\n"),
+            ("a", "3\n", "\n==> a <==\n3\n"),
+        ):
+            with logs[name].open("a") as log:
+                log.write(text)
+            expected += more
+            wait_until(lambda: output.read_text().replace(missing, "", 1) == expected)
+        for name in logs:
+            server.complete(name)
+        assert process.wait(PATIENCE) == 1, "one of them was missing"
+    tails = in_turn(
+        ("tail", "c", "b", "-n", "1", "--no-follow", "-q"),
+        ("tail", "c", "-n", "1", "--no-follow", "-v"),
+        ("tail", "c", "b", "--grep", "[2a]", "--no-follow"),
+        LOGSTREAM_URL=url,
+    )
+    assert tails == [
+        (0, "2\nhalf a line\n", ""),
+        (0, "==> c <==\n2\n", ""),
+        (0, "==> c <==\n2\n\n==> b <==\nhalf a line\n", ""),
+    ]
+
+
+def test_tails_own_ways_to_say_where_it_begins_and_ends(server: ServerProcess, url: str) -> None:
+    """With -n a number, with or without a sign; --no-follow prints what is there, and what is wrong is said."""
+    server.log("a").write_text("1\n2\n3")
+    options = ("-n2", "-n -2", "-n+2", "-n+0", "-n0", "-n+4", "--lines=+3", "")
+    commands = [("tail", "a", "--no-follow", *option.split()) for option in options]
+    found = in_turn(
+        *commands,
+        ("tail", "a", "-n", "x"),
+        ("tail",),
+        LOGSTREAM_URL=url,
+    )
+    texts = ["2\n3", "2\n3", "2\n3", "1\n2\n3", "", "", "3", "1\n2\n3"]
+    assert found[: len(texts)] == [(0, text, "") for text in texts]
+    assert [(code, out, err.splitlines()[-1]) for code, out, err in found[len(texts) :]] == [
+        (
+            2,
+            "",
+            "Error: Invalid value for '-n' / '--lines': 'x' is neither a number of lines nor + and a line's number.",
+        ),
+        (2, "", "Error: Missing argument 'NAME...'."),
+    ]
+
+
+def test_tail_waits_for_a_session_and_for_the_server(start: Starting, address: str, tmp_path: Path) -> None:
+    """Told to wait, for one that is not there yet; and a complete one outlives restarts, beside others."""
+    server, output = start("gunicorn", LOGSTREAM_BIND=address), tmp_path / "output"
+    server.log("done").write_text("done\n")
+    server.complete("done")
+    with running(output, "tail", "-q", "-F", "future", "done", LOGSTREAM_URL=f"http://{address}") as process:
+        waiting = "logstream: Session 'future' was not found; waiting for it.\n"
+        wait_until(lambda: output.read_text() == f"{waiting}done\n")
+        server.stop()
+        wait_until(lambda: "There is no server at" in output.read_text())
+        server = start("gunicorn", LOGSTREAM_BIND=address)
+        server.log("future").write_text("begun\n")
+        wait_until(lambda: output.read_text().endswith("begun\n"), 10)
+        server.log("done").write_text("anew\n")
+        wait_until(lambda: output.read_text().endswith("anew\n"), 10)
+        assert "logstream: done has begun again\n" in output.read_text()
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("options", [(), ("--plain",), ("-n", "0", "b")])
+def test_tail_ends_when_nobody_reads_though_nothing_is_written(
+    server: ServerProcess, url: str, options: tuple[str, ...]
+) -> None:
+    """`logstream tail a | head -n 1`, where the log stays as it is; silently."""
+    server.log("a").write_text("one\n" * 50)
+    server.log("b").touch()
+    with subprocess.Popen(
+        [*LOGSTREAM, "tail", "a", *options, "--url", url], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() in (b"one\n", b"==> a <==\n")
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["subscriptions"] == 1 + ("b" in options))
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 1
+        assert process.stderr.read() == b""
+
+
+def test_in_a_terminal_each_of_several_sessions_has_its_own_colours(server: ServerProcess, url: str) -> None:
+    """What one has changed is undone for the others and for their names, and done again for itself."""
+    server.log("a").write_text("\x1b[31mred")
+    server.log("b").write_text("plain")
+    with TerminalProcess(*LOGSTREAM, "tail", "a", "b", LOGSTREAM_URL=url) as terminal:
+        first = b"==> a <==\r\n\x1b[31mred\x1b\\\x1b[0m\r\n==> b <==\r\nplain"
+        wait_until(lambda: terminal.read() == first)
+        with server.log("a").open("a") as log:
+            log.write(" still")
+        wait_until(lambda: terminal.read() == first + b"\r\n==> a <==\r\n\x1b[31m still")
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+        assert terminal.shown.endswith(b"still^C\x1b\\\x1b[0m")
+
+
 def test_a_full_disk_is_an_error(server: ServerProcess, url: str) -> None:
     """It is said in one line."""
     server.log("a").write_text(MIXED)
@@ -612,8 +880,7 @@ def test_a_full_disk_is_an_error(server: ServerProcess, url: str) -> None:
             check=False,
         )
     assert ran.returncode == 1
-    assert ran.stderr.splitlines()[0] == "logstream: The log cannot be printed: No space left on device."
-    assert "Traceback" not in ran.stderr
+    assert ran.stderr == "logstream: The output cannot be printed: No space left on device.\n"
 
 
 def test_output_that_is_no_file_is_printed_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -639,7 +906,8 @@ def test_a_server_that_is_gone_when_a_session_is_complete_is_waited_for(
         assert isinstance(turn, Event)
         yield turn
 
-    monkeypatch.setattr(cli, "follow", follow)
+    monkeypatch.setattr(tail, "follow", follow)
+    monkeypatch.setattr(tail, "_ANEW", 0.0)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     with (tmp_path / "output").open("w") as output:
         monkeypatch.setattr(sys, "stdout", output)
@@ -656,7 +924,7 @@ def test_a_server_that_is_gone_when_a_session_is_complete_is_waited_for(
     ]
 
 
-def test_a_refusal_that_breaks_off_is_told_by_its_status(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_that_breaks_off_is_told_by_its_status() -> None:
     """Whatever the server was about to say."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -668,7 +936,6 @@ def test_a_refusal_that_breaks_off_is_told_by_its_status(capsys: pytest.CaptureF
 
         thread = threading.Thread(target=refuse)
         thread.start()
-        with pytest.raises(SystemExit):
-            cli.cli(["sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}"])
+        printed = typed("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
         thread.join()
-    assert capsys.readouterr().err == "logstream: The server refuses: Forbidden\n"
+    assert printed == (1, "", "logstream: The server refuses: It does not serve this client.\n")

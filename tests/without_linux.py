@@ -24,7 +24,7 @@ _NAMES: dict[Any, tuple[str, ...]] = {
     os: (
         *("eventfd", "eventfd_read", "eventfd_write", "pidfd_open", "memfd_create", "posix_fallocate", "posix_fadvise"),
         *("preadv", "pwritev", "splice", "copy_file_range", "sched_getaffinity", "getrandom", "pipe2", "setns"),
-        *("O_PATH", "O_TMPFILE", "O_DIRECT"),
+        *("O_PATH", "O_DIRECT"),
     ),
     select: ("epoll", "EPOLLIN", "EPOLLOUT", "EPOLLEXCLUSIVE"),
     socket: (

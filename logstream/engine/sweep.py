@@ -2,8 +2,8 @@
 
 Each file that nothing is sure to tell of is looked at by its path. Of a file that the kernel tells of, what could be
 missed is missed by a fault, or done by a way that is not told, such as a memory map: these are looked at by their
-descriptors, all in one go, which costs a third. Whether their paths still lead to them is asked of their directories,
-whose time of change tells, and of the table of mounts.
+descriptors, all in one go, which costs half as much. Whether their paths still lead to them is asked of their
+directories, whose time of change tells, and of the table of mounts.
 """
 
 from __future__ import annotations

@@ -230,11 +230,9 @@ class Watching:
         """
         watched = [(one, watch, watch.file) for one in followers if (watch := self._followers.get(one)) is not None]
         told = [(one, watch, file) for one, watch, file in watched if file is not None]
-        if not told:
-            return True
-        if first:
+        if first and followers:
             shift.calls += 1
-            shift.follower = told[0][0]  # if it does not come back, it is no better to ask this one
+            shift.follower = followers[0]  # if it does not come back, it is no better to ask this one
             surroundings.look({watch.directory for watch in list(self._followers.values()) if watch is not None})
             shift.follower = None
             if shift.stuck_with is not None and self._relief.come_back(shift):

@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_address
+from ..config import RESERVED_THREADS, ConfigurationError, Settings, bind_address, trusted_proxies
 from .malloc import set_up_malloc
 from .shared_metrics import SharedMetrics
 from .shutdown import find_endpoint
@@ -14,6 +14,7 @@ try:
     check_gunicorn()
     bind = bind_address()
     _settings = Settings.load({})
+    trusted_proxies({})  # a number, or not
 except ConfigurationError as error:
     sys.exit(f"logstream: {error}")
 

@@ -25,12 +25,12 @@ MADE = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt &&
 class Scene:
     """A home, a directory for logs, and a `PATH` with the commands that an installation brings."""
 
-    def __init__(self, base: Path, tmux_socket: Path, python: str | None = None) -> None:
+    def __init__(self, base: Path, address: str, tmux_socket: Path, python: str | None = None) -> None:
         """With a `python` that has logstream installed, it knows nothing of this checkout but its wsgi.py."""
         self.base = base
         self.home = base / "home"
         self.logs = base / "sessions"
-        self.port, self._redis_port = free_port(), free_port()
+        self.port, self._redis_port = int(address.rpartition(":")[2]), free_port()
         self._bin = base / "bin"
         for directory in (self.home, self.logs, self._bin):
             directory.mkdir()

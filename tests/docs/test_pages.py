@@ -82,9 +82,9 @@ def test_the_two_commands_are_the_first_blocks() -> None:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, tmux: TmuxServer, pytestconfig: pytest.Config) -> Scene:
+def scene(tmp_path: Path, address: str, tmux: TmuxServer, pytestconfig: pytest.Config) -> Scene:
     """A machine of a reader's."""
-    return Scene(tmp_path, Path(tmux.socket), pytestconfig.getoption("--installed"))
+    return Scene(tmp_path, address, Path(tmux.socket), pytestconfig.getoption("--installed"))
 
 
 def commands(page: str) -> list[Block]:
