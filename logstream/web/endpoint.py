@@ -16,6 +16,7 @@ from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, ConfigurationError, Settings
+from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager, Send
 from ..engine.offering import Offer, OfferToAll
 from ..engine.watcher import why_not
@@ -116,6 +117,11 @@ class Endpoint:
             return {}
         self._tmux.refresh()
         return self._tmux.running()
+
+    def open_log(self, session_name: str, *, level: bool = True) -> LogFile:
+        """A session's log; another host's is brought first, all of it where `level`. Raises ProtocolError."""
+        self._bring(session_name, level)
+        return self.manager.open_log(session_name)
 
     def _bring(self, session_name: str, level: bool) -> bool:
         return self.fleet is not None and self.fleet.bring(session_name, level=level)

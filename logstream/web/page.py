@@ -179,11 +179,8 @@ def _wants_json() -> bool:
 
 
 def _raw(name: str) -> Response:
-    fleet = _endpoint().fleet
     try:
-        if fleet is not None:
-            fleet.bring(name, level=True)
-        file = _endpoint().manager.open_log(name)
+        file = _endpoint().open_log(name)
     except ProtocolError as error:
         return Response(f"{error}\n", status=404, mimetype="text/plain")
     try:

@@ -18,9 +18,10 @@ import { appendRuns, appendText } from "./runs.js";
  * @property {(line: HTMLElement, extend: boolean) => void} onNumber a line's number was chosen
  */
 
-const BATCH = 200; // lines that are asked for at once
-const MOST_LINES = 1_500; // that are kept,
-const MOST_CHARACTERS = 1_500_000; // but those in sight, and one more on each side
+const BATCH = 100; // lines that are asked for at once
+const SEARCHED = 400; // lines on each side among which one is chosen
+const MOST_LINES = 600; // that are kept, but those that are near
+const MOST_CHARACTERS = 1_000_000; // the same
 const MARGIN = 1.5; // heights of the window that are to be there beyond what is in sight
 const AGAIN = 2_000; // milliseconds until something is asked for again
 const UNKNOWN = "·"; // in place of a number
@@ -109,9 +110,10 @@ export class ExcerptView {
       this.#scrollTo(held, share);
       return true;
     }
+    const [before, after] = choose === undefined ? [BATCH / 2, BATCH] : [SEARCHED, SEARCHED];
     let answer;
     try {
-      answer = await this.#source.around(offset, choose === undefined ? BATCH / 2 : 2 * BATCH, 2 * BATCH);
+      answer = await this.#source.around(offset, before, after);
     } catch (error) {
       if (generation !== this.#generation) return false;
       this.#missed = () => this.show(offset, { anew, share, choose });
@@ -123,13 +125,15 @@ export class ExcerptView {
     this.say(this.marks !== null && this.marks[0] >= answer.size ? shorter(answer.size, this.marks[0]) : "");
     this.size = answer.size;
     this.#log = answer.log;
-    this.#lines.set(answer.lines);
-    this.#elements = answer.lines.map((line) => this.#elementOf(line));
+    const found = choose?.(answer.lines) ?? answer.lines.findLastIndex((line) => line.offset <= offset);
+    const first = Math.max(0, found - BATCH / 2);
+    const lines = answer.lines.slice(first, found + BATCH);
+    this.#lines.set(lines);
+    this.#elements = lines.map((line) => this.#elementOf(line));
     if (this.#content.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
     this.#content.replaceChildren(...this.#elements);
     this.#renumber();
-    const chosen = choose?.(answer.lines) ?? -1;
-    this.#scrollTo(Math.max(0, chosen >= 0 ? chosen : (this.#lines.indexOf(offset) + answer.lines.length) % answer.lines.length), share);
+    this.#scrollTo(found - first, share);
     this.#callbacks.onLines(this.#elements);
     this.#callbacks.onMove();
     return true;
@@ -329,8 +333,9 @@ export class ExcerptView {
       else this.#elements.push(...elements);
       this.#content.append(...elements);
     }
-    this.#trim(side);
     this.#renumber();
+    this.#restore();
+    this.#trim(side);
     this.#restore();
     if (elements.length > 0) this.#callbacks.onLines(elements);
     this.#callbacks.onMove();
@@ -347,8 +352,9 @@ export class ExcerptView {
 
   /** Let go of lines that are far from those in sight. @param {"above" | "below"} side where lines have come */
   #trim(side) {
-    const { top, bottom } = this.#scroller.getBoundingClientRect();
-    const [firstSeen, lastSeen] = [this.#indexAt(top), this.#indexAt(bottom)];
+    const { top, bottom, height } = this.#scroller.getBoundingClientRect();
+    const far = (MARGIN + 1) * height; // nearer ones would be asked for again
+    const [firstSeen, lastSeen] = [this.#indexAt(top - far), this.#indexAt(bottom + far)];
     let count = 0;
     let { length } = this.#lines.lines;
     let { characters } = this.#lines;

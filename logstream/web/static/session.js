@@ -115,7 +115,7 @@ function addKeys() {
   tools.add({ label: "Beginning", title: "Go to the beginning of the log", key: "Home", action: toBeginning });
   tools.add({ label: "Lines", title: "Show lines with their numbers, at this place", key: "l", action: toLines });
   const wrap = tools.add({ label: "Wrap", title: "Wrap long lines", key: "w", action: toggleWrap });
-  tools.add({ label: "Keys", title: "Show what keys do", key: "?", action: () => dialog.open() });
+  tools.add({ label: "Keys", title: "Show what keys do", key: "?", last: true, action: () => dialog.open() });
   wraps.watch((value) => {
     setPressed(wrap, value);
     views.classList.toggle("unwrapped", !value);

@@ -7,6 +7,7 @@
  * @property {string} label what is on the button, in a word or two
  * @property {string} title what it does, in some more
  * @property {string} [key] that does the same, as people write it: "w", "Ctrl-F"
+ * @property {boolean} [last] whether it is behind all others that are not
  * @property {() => void} action
  */
 
@@ -21,8 +22,8 @@ export class Tools {
     element.addEventListener("focusin", ({ target }) => this.#enter(target));
   }
 
-  /** Put a button at the end. @param {Tool} tool @returns {HTMLButtonElement} for `hidden`, `disabled` or `setPressed` */
-  add({ label, title, key, action }) {
+  /** Put a button at the end, but for those that are last. @param {Tool} tool @returns {HTMLButtonElement} for `hidden`, `disabled` or `setPressed` */
+  add({ label, title, key, last = false, action }) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = label;
@@ -30,7 +31,8 @@ export class Tools {
     if (key !== undefined) button.setAttribute("aria-keyshortcuts", key.replace("Ctrl-", "Control+"));
     button.tabIndex = this.#element.querySelector("button") === null ? 0 : -1;
     button.addEventListener("click", action);
-    this.#element.append(button);
+    if (last) button.dataset.last = "";
+    this.#element.insertBefore(button, last ? null : this.#element.querySelector("[data-last]"));
     return button;
   }
 
