@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from .bus import Bus
 from .words import PUSH, Message
@@ -21,6 +22,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._messages: list[tuple[str, bytes]] = []  # with their channels
         self._size = 0  # bytes
+        self.took = 0.0  # seconds that the last ones took to Redis; any thread may read this
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -47,6 +49,8 @@ class Outbox:
                 with self._lock:
                     messages, self._messages, self._size = self._messages, [], 0
                 if messages:
+                    began = time.monotonic()
                     self._bus.publish_all(messages)
+                    self.took = time.monotonic() - began
             finally:
                 self._sending.release()

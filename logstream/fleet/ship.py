@@ -36,6 +36,7 @@ from .words import LEASE, Complete, Done, Message, Missing, More, Names, Read, R
 logger = logging.getLogger(__name__)
 
 _TICK = 1.0  # seconds
+_CALM = 3.0  # times what a message takes to Redis, between two changes of files
 _MOST_JOBS = 1000  # that wait for one log; dashboards ask again for what is dropped
 _ENDING = 5.0  # seconds that the threads have to end
 
@@ -97,9 +98,10 @@ class Ship:
         self._relief = Relief()
         self._loop = Loop("logstream-ship", self._work)
         self._turns: queue.SimpleQueue[_Turn] = queue.SimpleQueue()  # one for each log at most
-        # Guards the two below, and of each log what is to be done and who follows it. Never held while a file is read.
+        # Guards the four below, and of each log what is to be done and who follows it. Never held while a file is read.
         self._lock = threading.Lock()
         self._logs: dict[str, ShippedLog] = {}
+        self._woken = 0.0  # when a file changed last
         self._pulls = 0  # so far
         self._pushed = 0  # bytes, of logs that are followed no more
         # Only for the tick, of which there is one at a time:
@@ -243,19 +245,23 @@ class Ship:
     # On the watcher's threads.
 
     def _wake(self, log: ShippedLog) -> None:
-        """Give a log its turn here and now, where none waits for one: a thread is sooner at hand than another one.
+        """Give a log its turn here and now, where little happens: this thread is sooner at hand than another one.
 
-        Whoever wakes is relieved too, where that blocks.
+        Where much does, many messages go out in one go, while others are read. Who wakes is relieved too.
         """
+        now = time.monotonic()
         with self._lock:
+            is_calm = now - self._woken > _CALM * self._outbox.took
+            self._woken = now
             log.is_due = True
             if log.is_queued:
                 return
-            if not self._turns.empty():
+            if not is_calm:
                 self._queue(log)
                 return
             log.is_queued = True
         self._serve(log)
+        self._send()
 
     # What follows is for the thread that gives the turns, or has been relieved of that.
 
@@ -295,8 +301,11 @@ class Ship:
             if log.is_due or log.jobs:
                 self._queue(log)
         if self._turns.empty():
-            with contextlib.suppress(BusError):
-                self._outbox.send()
+            self._send()
+
+    def _send(self) -> None:
+        with contextlib.suppress(BusError):
+            self._outbox.send()
 
     def _watch(self, log: ShippedLog, file: LogFile) -> None:
         with self._watcher.running():
@@ -376,8 +385,7 @@ class Ship:
                     self._let_go(log, now)
                 finally:
                     log.lock.release()
-        with contextlib.suppress(BusError):
-            self._outbox.send()
+        self._send()
         found = stat_log(self._completions.news_path)
         news = signature_of(found) if found is not None else None
         if news != self._news:

@@ -202,13 +202,15 @@ class ShippedLog:
     def _advance(self, reader: Reader, size: int) -> None:
         try:
             if size - reader.offset <= PUSH:
-                while True:
+                has_more = True  # where there is nothing new, too: it may be another text
+                while has_more:
                     cursor = reader.cursor
-                    data = reader.read_bytes(size, PIECE)  # where there is nothing new, too: it may be another text
-                    if not data:
-                        return
-                    self.say(Data(self.name, cursor, size, data), None)
-                    self.pushed += len(data)
+                    data = reader.read_bytes(size, PIECE)
+                    if data:
+                        self.say(Data(self.name, cursor, size, data), None)
+                        self.pushed += len(data)
+                    has_more = data != b"" and reader.offset < size
+                return
         except RewrittenError:
             size = reader.file.size()
         self._reader = Reader.at(reader.file, size)

@@ -121,7 +121,9 @@ def test_ship_says_how_it_is(fleet: Fleet, tmp_path: Path) -> None:
 
         wait_until(lambda: json.loads(said("/healthz"))["followed_sessions"] == 1)
         assert json.loads(said("/healthz"))["relay_away"] == 0
-        assert "logstream_ship_pulls 1.0" in said("/metrics")
+        figures = said("/metrics")
+        assert "logstream_ship_pulls 1.0" in figures
+        assert all(f"logstream_ship_{name} 0.0" in figures for name in ("lag_bytes", "lag_seconds", "disk_hangs"))
     finally:
         assert ship.stop() == 0
     assert "Traceback" not in ship.output()
