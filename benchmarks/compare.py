@@ -212,19 +212,21 @@ def slow(server: Server) -> str:
     ):
         _warm_up(viewer, log.write)
         idle.read(0.5)
-        before, most, delays = server.resident(), 0, []
+        before, most, delays, late = server.resident(), 0, [], 0
         block = (_LINE * 1_250).encode()  # a tenth of a megabyte
         for number in range(600):
             begun = time.monotonic()
             log.write(block + b"<%d>\n" % number)
-            if viewer.await_text(f"<{number}>", 5.0):
+            if late < 5 and viewer.await_text(f"<{number}>", 1.0):
                 delays.append(time.monotonic() - begun)
+            elif late < 5:
+                late += 1  # and is looked for no more
             viewer.forget()
             if number % 50 == 49:
                 most = max(most, server.resident())
             time.sleep(max(0.0, begun + 0.01 - time.monotonic()))
         there = idle.await_text("<599>", 10.0)
-    other = f"the other's slowest line {max(delays) * 1e3:.0f} ms" if len(delays) == 600 else "the other misses lines"
+    other = "the other's lines stay away" if late else f"the other's slowest line {max(delays) * 1e3:.0f} ms"
     return f"memory up by {max(0, most - before) / _MB:.0f} MB; {other}; it {'gets all' if there else 'gets no end'}"
 
 

@@ -12,11 +12,19 @@ import urllib.parse
 from typing import Any, NoReturn
 
 import click
+from flask.cli import NoAppException, ScriptInfo
 
 from .asking import AnswerError, advised, ask, strange
 from .binding import binding_problem
 from .client import FollowError
-from .config import DEFAULT_ADDRESS, ConfigurationError, bind_address, check_environment, check_workers
+from .config import (
+    DEFAULT_ADDRESS,
+    ConfigurationError,
+    as_environment,
+    bind_address,
+    check_environment,
+    check_workers,
+)
 from .console import check_output, in_utf8, let_output_go, say
 from .engine.patterns import Pattern
 from .fleet.commands import ship
@@ -60,6 +68,7 @@ class _Commands(click.Group):
 def cli() -> None:
     """Live logs over WebSocket."""
     try:
+        _take_settings_of_app()
         check_environment()
     except ConfigurationError as error:
         _fail(str(error))
@@ -229,6 +238,31 @@ def grep(url: str, token: str | None, **wanted: Any) -> None:
     """Print the lines that match PATTERN in the sessions' logs, or in all, like grep -E."""
     check_output()
     sys.exit(search_sessions(url, token, **wanted))
+
+
+def _take_settings_of_app() -> None:
+    """As `flask logstream`: do as the app does, by its config and where it has mounted LogStream.
+
+    Raises ConfigurationError.
+    """
+    info = click.get_current_context().find_object(ScriptInfo)
+    if info is None:
+        return
+    try:
+        app = info.load_app()
+    except NoAppException as error:
+        if info.app_import_path is None:
+            return  # there is none to be had
+        _fail(f"The app cannot be loaded: {str(error).strip().splitlines()[0]}")
+    os.environ.update(as_environment(app.config))
+    address = bind_address()
+    if "LOGSTREAM_URL" in os.environ or address.startswith("unix:"):
+        return
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    endpoints = [rule.rule for rule in app.url_map.iter_rules() if rule.endpoint == "logstream.websocket"]
+    prefix = endpoints[0].removesuffix("/ws") if endpoints else ""
+    os.environ["LOGSTREAM_URL"] = f"http://{host}:{port}{prefix}"
 
 
 def _fail(sentence: str) -> NoReturn:

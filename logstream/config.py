@@ -50,6 +50,7 @@ class Settings:
     max_command: int = 64 * 1024  # bytes
     ping_interval: float = 25.0  # seconds of silence after which a client is asked whether it is there
     stall_timeout: float = 30.0  # seconds in which a client may take nothing while there is something for it
+    recheck: float = 60.0  # seconds until the authorize hook is asked again about who is connected already
     tmux: str = "auto"  # or "off", or a tmux server's socket, by name or path
     log_level: str | None = None
     redis: str | None = None  # the address by which hosts and dashboards meet; the directory is a spool then
@@ -108,6 +109,15 @@ def trusted_proxies(config: Mapping[str, Any], environ: Mapping[str, str] | None
     if value is None:
         value = (os.environ if environ is None else environ).get("LOGSTREAM_PROXIES", 0)
     return int(_number(int, 0, "proxies")("LOGSTREAM_PROXIES", value))
+
+
+def as_environment(config: Mapping[str, Any]) -> dict[str, str]:
+    """A Flask config's settings as environment variables, for what runs beside the app, and is to do as it does."""
+    return {
+        key: ",".join(value) if isinstance(value, (list, tuple, set, frozenset)) else str(value)
+        for key, value in config.items()
+        if key.startswith(_PREFIX) and value is not None
+    }
 
 
 def check_workers(environ: Mapping[str, str] | None = None) -> None:
@@ -275,6 +285,7 @@ _PARSERS: dict[str, Callable[[str, Any], Any]] = {
     "max_command": _number(int, 1024, "bytes"),
     "ping_interval": _number(float, 0.1, "seconds"),
     "stall_timeout": _number(float, 0.1, "seconds"),
+    "recheck": _number(float, 0.1, "seconds"),
     "tmux": _tmux,
     "log_level": _log_level,
     "redis": _redis,

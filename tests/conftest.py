@@ -101,7 +101,7 @@ def address() -> Iterator[str]:
 @pytest.fixture(params=["gunicorn", "flask"])
 def dashboard(request: pytest.FixtureRequest, start: Starting) -> ServerProcess:
     """An app with a hook, under both servers."""
-    return start(request.param, app="tests.dashboard")
+    return start(request.param, app="tests.dashboard", LOGSTREAM_RECHECK="1")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from logstream.config import ConfigurationError, Settings, bind_address
+from logstream.config import ConfigurationError, Settings, as_environment, bind_address
 
 
 def test_defaults() -> None:
@@ -120,12 +120,28 @@ def test_every_setting_can_be_text(tmp_path: Path) -> None:
         "LOGSTREAM_MAX_COMMAND": "4096",
         "LOGSTREAM_PING_INTERVAL": "5.5",
         "LOGSTREAM_STALL_TIMEOUT": "6",
+        "LOGSTREAM_RECHECK": "7",
         "LOGSTREAM_TMUX": "off",
         "LOGSTREAM_LOG_LEVEL": "debug",
     }
     origins = frozenset({("http", "a.example", 80), ("https", "b.example", 8443)})
     expected = Settings(
-        *(str(tmp_path), ".log", str(tmp_path / "state"), "secret", origins, 1, 2, 3, 4096, 5.5, 6.0, "off", "DEBUG")
+        *(
+            str(tmp_path),
+            ".log",
+            str(tmp_path / "state"),
+            "secret",
+            origins,
+            1,
+            2,
+            3,
+            4096,
+            5.5,
+            6.0,
+            7.0,
+            "off",
+            "DEBUG",
+        )
     )
     assert Settings.load({}, environ) == expected
     assert Settings.load({"LOGSTREAM_ALLOWED_ORIGINS": ["http://a.example", "https://b.example:8443"]}, {}) == Settings(
@@ -156,3 +172,17 @@ def test_what_others_set_is_not_taken_for_a_setting() -> None:
         "LOGS": "x",
     }
     assert Settings.load({"DEBUG": True}, environ) == Settings()
+
+
+def test_a_config_can_be_an_environment(tmp_path: Path) -> None:
+    """Whatever reads that has the same settings; what is none of ours, or is not set, is left out."""
+    config = {
+        "DEBUG": True,
+        "LOGSTREAM_DIRECTORY": tmp_path,
+        "LOGSTREAM_ALLOWED_ORIGINS": ["http://a.example", "https://b.example"],
+        "LOGSTREAM_TOKEN": None,
+        "LOGSTREAM_RECHECK": 5,
+    }
+    environ = as_environment(config)
+    assert sorted(environ) == ["LOGSTREAM_ALLOWED_ORIGINS", "LOGSTREAM_DIRECTORY", "LOGSTREAM_RECHECK"]
+    assert Settings.load({}, environ) == Settings.load(config, {})

@@ -8,13 +8,14 @@ import sys
 import pytest
 
 from .serving import PATIENCE, Starting, wait_until
-from .tmux.tmuxserver import TmuxServer, needs_tmux
+from .tmux.tmuxserver import TmuxServer, needs_ps, needs_tmux
 from .viewer import Viewer
 
 WITHOUT = [sys.executable, "-m", "tests.without_linux"]
 
 
 @needs_tmux
+@needs_ps
 @pytest.mark.parametrize("kind", ["gunicorn", "flask"])
 def test_logs_are_followed_listed_and_completed_without_linux(start: Starting, tmux: TmuxServer, kind: str) -> None:
     """No inotify, /proc, /dev/shm, epoll, pidfd, eventfd, nor TCP's own limits: a client sees all the same things."""

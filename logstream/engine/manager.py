@@ -262,6 +262,12 @@ class LogStreamManager:
         with self._lock:
             self._on_close.append(callback)
 
+    def followed_by(self, ws: Hashable) -> list[str]:
+        """The names of the sessions that a client follows now. Any thread."""
+        with self._lock:
+            client = self._clients.get(ws)
+            return list(client.subscriptions) if client is not None else []
+
     @property
     def closed(self) -> bool:
         """Whether `close` was called. Any thread."""

@@ -30,6 +30,7 @@ _SHARE = 200  # times as long as it has worked it rests, however many logs are w
 
 _RECORDS = "times"  # the directory of the records, each by the name of its log's file
 _LATE = 500  # milliseconds by which those who follow may have seen a change too late
+_LAST = 0.5  # seconds in which it is written down what is not, in the end
 _WRITTEN = 20.0  # seconds after which is written down what is new
 _MOST = 2048  # standings of a log, of which older ones are left out
 _MOST_UNWRITTEN = 128  # the same, where they cannot be written down
@@ -149,7 +150,7 @@ class Timekeeper:
             self._changed.notify()
             thread = self._thread
         if thread is not None:
-            thread.join(1.0)  # longer only where a disk does not answer
+            thread.join(_LAST)  # longer only where a disk does not answer
 
     def _run(self) -> None:
         while True:
@@ -158,7 +159,8 @@ class Timekeeper:
             with self._pace.work() as rest:
                 for name in [*followed, *(name for name in list(self._notes) if name not in followed)]:
                     self._attend(name, is_followed=name in followed)
-                    rest()
+                    if not self._closed:
+                        rest()
             self._missing = {name: at for name, at in self._missing.items() if name in followed}
             with self._changed:
                 if self._closed or not self._followed():

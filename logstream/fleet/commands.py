@@ -14,6 +14,7 @@ import click
 
 from ..config import ConfigurationError, Settings
 from ..console import say
+from ..engine.sessions import directory_problem
 from ..engine.watcher import why_not
 from ..tmux import TmuxWatcher
 from .health import Health
@@ -53,6 +54,9 @@ def run(settings: Settings, host: str, health: str | None = None) -> None:
     reason = why_not(settings.watcher)
     if reason is not None:
         raise ConfigurationError(f"LOGSTREAM_WATCHER: {reason}")
+    problem = directory_problem(settings.directory)
+    if problem is not None:
+        logger.warning("%s is LOGSTREAM_DIRECTORY: %s", settings.directory, problem)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

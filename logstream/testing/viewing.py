@@ -13,6 +13,7 @@ from ..websocket import LostError, WebSocket
 
 WITHIN = 10.0  # seconds that is waited for anything
 
+_END = "the end of the connection"
 _SHOWN = 1000  # characters of a text that an error shows
 
 
@@ -102,7 +103,7 @@ class Viewer:
 
     def await_close(self, within: float = WITHIN) -> int:
         """Wait until the server closes the connection; returns the code, such as 1001 where it goes away."""
-        self._await(lambda: self.close_code is not None, "the end of the connection", within)
+        self._await(lambda: self.close_code is not None, _END, within)
         assert self.close_code is not None
         return self.close_code
 
@@ -115,9 +116,9 @@ class Viewer:
         while not done():
             if self.close_code is not None:
                 self._fail(f"the connection was closed with {self.close_code} before {what} came")
-            if self.error is not None:
+            if self.error is not None and what != _END:
                 self._fail(f"the server said {self.error!r} before {what} came")
-            if self.complete and what != "the end of the connection":
+            if self.complete and what != _END:
                 self._fail(f"the session was complete before {what} came")
             try:
                 self._take(json.loads(self._ws.receive(within, deadline)))

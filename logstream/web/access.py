@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask, Request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from ..config import Settings, parse_origin
 from .sockets import find_socket
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Authorize = Callable[[str | None], object]
 
-_REFUSALS = (401, 403, 404)  # HTTP errors by which a hook may say no
+_REFUSALS = (401, 403, 404)  # HTTP errors by which a hook may say no, beside a redirection
 
 # The last one is a tunnel's, which makes addresses of its own.
 _PROXY_HEADER = re.compile(r"Forwarded|Via|X-Forwarded(-.+)?|X-Real-Ip|Cf-.+", re.IGNORECASE)
@@ -39,6 +40,8 @@ class Refusal(NamedTuple):
     status: int
     sentence: str
     advice: str
+    answer: BaseResponse | None = None  # what the hook has for people: a way to the form, for instance
+    of_origin: bool = False  # what it says is no secret of this server's, and the page that asks should know it
 
 
 NO_TOKEN = Refusal(401, "A valid token is needed.", "it shows no token (LOGSTREAM_TOKEN)")
@@ -58,7 +61,8 @@ class Access:
     def __init__(self, settings: Settings, authorize: Authorize | None = None) -> None:
         """`authorize(session_name)` returns whether the current request may follow a session.
 
-        With None for the name it returns whether the request may connect at all. It runs in a request's context.
+        With None for the name it returns whether the request may connect at all. It runs in a request's context. A
+        response says no, and is what people are shown where they ask for a page.
         """
         self._token = settings.token
         self.cookie = _cookie(settings.token) if settings.token is not None else None
@@ -89,26 +93,42 @@ class Access:
             if refusal is not None:
                 return refusal
         origin = request.headers.get("Origin")
-        if origin is not None and not self._admits(origin, request):
+        if origin is not None and not self.admits(origin, request):
             return Refusal(
                 403,
-                "Pages of this origin may not connect.",
+                "Pages of this origin may not connect: LOGSTREAM_ALLOWED_ORIGINS can admit it.",
                 f"its page is from {_quote(origin)}, not from this server: LOGSTREAM_ALLOWED_ORIGINS can admit it",
+                of_origin=True,
             )
-        if not self.allows(None):
-            return Refusal(403, "You may not connect.", "the authorize hook says no")
-        return None
+        return self.check_session(None)
 
-    def allows(self, session_name: str | None) -> bool:
-        """What the hook says of the current request. Raises what the hook raises, unless that is a refusal."""
+    def check_session(self, session_name: str | None) -> Refusal | None:
+        """Why the hook says no to the current request; None if it does not.
+
+        Raises what the hook raises, unless that is a refusal.
+        """
+        if self._authorize is None:
+            return None
         try:
-            return self._authorize is None or bool(self._authorize(session_name))
+            said = self._authorize(session_name)
         except HTTPException as error:
-            if error.code in _REFUSALS:
-                return False
-            raise
+            if not _is_refusal(error):
+                raise
+            said = error.response
+        answer = said if isinstance(said, BaseResponse) else None
+        if said and answer is None:
+            return None
+        sentence = (
+            "You may not connect." if session_name is None else f"Session {session_name!r} is not for you to see."
+        )
+        return Refusal(403, sentence, "the authorize hook says no", answer)
 
-    def allows_later(self, app: Flask, environ: WSGIEnvironment, session_name: str) -> bool:
+    @property
+    def has_hook(self) -> bool:
+        """Whether there is a hook, whose answers may change."""
+        return self._authorize is not None
+
+    def allows_later(self, app: Flask, environ: WSGIEnvironment, session_name: str | None) -> bool:
         """What the hook says of a request that is over, as if it were made again: in a context of its own.
 
         So nothing is remembered or held between two calls. What the app does before each request it does here too; an
@@ -120,10 +140,10 @@ class Access:
             try:
                 answer = app.preprocess_request()
             except HTTPException as error:
-                if error.code not in _REFUSALS:
+                if not _is_refusal(error):
                     raise
                 return False
-            return answer is None and self.allows(session_name)
+            return answer is None and self.check_session(session_name) is None
 
     def is_token(self, text: str) -> bool:
         """Whether this is the token."""
@@ -140,13 +160,21 @@ class Access:
     def _shows_token(self, request: Request) -> bool:
         return any(self.is_token(shown) for shown in _shown(request)) or self.has_cookie(request)
 
-    def _admits(self, text: str, request: Request) -> bool:
+    def admits(self, text: str, request: Request) -> bool:
         """Whether a page's origin is the server's own by the request's Host, whoever ends TLS, or is allowed."""
         origin = parse_origin(text)
         if origin is None:
             return False
         own = parse_origin(f"{origin[0]}://{_host(request)}")
         return origin == own or origin in self._origins
+
+
+def _is_refusal(error: HTTPException) -> bool:
+    """Whether an app says no by what it raises: by a status, or an answer of its own, such as a redirection."""
+    if error.response is None:
+        return error.code in _REFUSALS
+    status = error.response.status_code
+    return status in _REFUSALS or 300 <= status < 400
 
 
 def _shown(request: Request) -> list[str]:

@@ -23,11 +23,14 @@ class Commands:
         settings: Settings,
         refusals: RateLimitedLog,
         *,
+        client: str,
         allows: Callable[[str], bool],
         on_subscribe: Callable[[], object],
         bring: Callable[[str, bool], bool] = lambda session_name, level: False,
     ) -> None:
-        """`allows(session_name)` tells whether the client may see a session; `refusals` is for the operator.
+        """`allows(session_name)` tells whether the client may see a session.
+
+        `refusals` is for the operator, and `client` how it calls the client.
 
         `on_subscribe()` is called after each subscribe. `bring(session_name, level)` is called before, to have the log
         here, or where `level` all of it; it returns whether the log must be waited for, though nobody asked for that.
@@ -36,6 +39,7 @@ class Commands:
         self._manager = manager
         self._max_command = settings.max_command
         self._refusals = refusals
+        self._client = client
         self._allows = allows
         self._on_subscribe = on_subscribe
         self._bring = bring
@@ -73,10 +77,11 @@ class Commands:
     def _check_subscribe(self, session_name: str) -> None:
         """Raise ProtocolError where the client asks too often, or for what is not for it to see."""
         if not self._subscribes.take():
-            self._refusals.warning("refused a subscribe: more than LOGSTREAM_MAX_SUBSCRIBES in a minute")
+            self._refusals.warning("refused %s: more than LOGSTREAM_MAX_SUBSCRIBES in a minute", self._client)
             raise ProtocolError(
                 f"Session {session_name!r} cannot be followed now: this connection subscribes too often.", session_name
             )
         if not self._allows(session_name):
-            self._refusals.warning("refused session %s: the authorize hook says no", ascii(session_name[:100]))
+            shown = ascii(session_name[:100])
+            self._refusals.warning("refused session %s to %s: the authorize hook says no", shown, self._client)
             raise ProtocolError(f"Session {session_name!r} is not for you to follow.", session_name)

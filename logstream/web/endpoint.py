@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import resource
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from werkzeug.wsgi import ClosingIterator
 from wsproto.frame_protocol import CloseReason
 
 from ..config import RESERVED_THREADS, ConfigurationError, Settings
+from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager, Send
 from ..engine.offering import Offer, OfferToAll
 from ..engine.watcher import why_not
@@ -26,7 +28,8 @@ from .announcer import Announcer
 from .commands import Commands
 from .connection import Connection, Traffic, offer_to_all
 from .directory import DirectoryCheck
-from .gate import Gate
+from .gate import Gate, client_of
+from .recheck import Recheck
 from .sockets import find_socket
 from .stalls import limit_stall
 from .upgrade import WebSockets, read, wsgi_response_class
@@ -70,6 +73,7 @@ class Endpoint:
         self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
+        self.blueprint.get("/ws", endpoint="refusal")(self._say_why)
         self._directory = DirectoryCheck(settings.directory)
         # Guards all below; notified when a connection ends.
         self._changed = threading.Condition(threading.Lock())
@@ -113,6 +117,11 @@ class Endpoint:
             return {}
         self._tmux.refresh()
         return self._tmux.running()
+
+    def open_log(self, session_name: str, *, level: bool = True) -> LogFile:
+        """A session's log; another host's is brought first, all of it where `level`. Raises ProtocolError."""
+        self._bring(session_name, level)
+        return self.manager.open_log(session_name)
 
     def _bring(self, session_name: str, level: bool) -> bool:
         return self.fleet is not None and self.fleet.bring(session_name, level=level)
@@ -175,9 +184,9 @@ class Endpoint:
         """The route: a WebSocket, or why there is none."""
         if self._closing:
             return Response("The server is going away.\n", status=503, mimetype="text/plain")
-        refused = self.gate.check()
-        if refused is not None:
-            return refused
+        refusal = self.gate.check()
+        if refusal is not None:
+            return self.gate.refuse(refusal)
         if find_socket(request.environ) is None:
             logger.error(
                 "no WebSockets here: serve the app with gunicorn's threaded worker or Flask's development server, "
@@ -185,6 +194,13 @@ class Endpoint:
             )
             return Response("This server cannot serve WebSockets.\n", status=501, mimetype="text/plain")
         return self._connecting_response()
+
+    def _say_why(self) -> Response:
+        """The route for an ordinary request: why there would be no WebSocket, which a browser keeps from its page."""
+        refusal = self.gate.check()
+        if refusal is not None:
+            return self.gate.refuse(refusal)
+        return Response("This is the address of a WebSocket.\n", status=400, mimetype="text/plain")
 
     @functools.cached_property
     def _connecting_response(self) -> type[Response]:
@@ -202,20 +218,32 @@ class Endpoint:
         places = self._places
         if not places.acquire(blocking=False):
             return self.gate.refuse(_FULL)(environ, start_response)
-        serve = functools.partial(self._serve, functools.partial(self.gate.allows_later, app, environ))
+        allows = functools.partial(self.gate.allows_later, app, environ)
+        serve = functools.partial(self._serve, allows, client_of(environ))
         return ClosingIterator(self._websockets.run(environ, sock, serve, start_response), places.release)
 
-    def _serve(self, allows: Callable[[str], bool], ws: Server, connection: Connection) -> None:
+    def _serve(
+        self, allows: Callable[[str | None], bool | None], client: str, ws: Server, connection: Connection
+    ) -> None:
         """Carry out one client's commands until it is gone. Nothing escapes: HTTP is over on this socket."""
         commands = Commands(
             connection,
             self.manager,
             self._settings,
             self.gate.refusals,
-            allows=allows,
+            client=client,
+            allows=lambda session_name: allows(session_name) is True,
             on_subscribe=self._on_subscribe,
             bring=self._bring,
         )
+        interval = self._settings.recheck if self.gate.access.has_hook else math.inf
+        recheck = Recheck(connection, self.manager, interval, self.gate.refusals, client, allows)
+
+        def before() -> None:
+            if self._tmux is not None:
+                self._tmux.retry()
+            recheck.run()
+
         with self._changed:
             self._connections.add(connection)
             closing = self._closing
@@ -224,7 +252,7 @@ class Endpoint:
             if closing:
                 connection.shut(CloseReason.GOING_AWAY)
             else:
-                read(ws, commands.carry_out, self._tmux.retry if self._tmux is not None else lambda: None)
+                read(ws, commands.carry_out, before, lambda: recheck.due)
         except Exception:
             logger.exception("a connection failed")
             connection.shut(CloseReason.INTERNAL_ERROR)

@@ -24,12 +24,13 @@ def add_routes(page: Blueprint) -> None:
 
 
 def _lines(name: str) -> Response:
-    manager = cast(Endpoint, current_app.extensions["logstream"]).manager
+    endpoint = cast(Endpoint, current_app.extensions["logstream"])
+    manager = endpoint.manager
     try:
         check_options("at", "before", "after")
         at = number("at", 0)
         before, after = (number(side, _USUAL, most=MOST_LINES) for side in ("before", "after"))
-        file = manager.open_log(name)
+        file = endpoint.open_log(name, level=False)
     except OptionError as error:
         return Response(f"{error}\n", status=400, mimetype="text/plain")
     except ProtocolError as error:

@@ -27,7 +27,7 @@ from ..engine.completion import Listing
 from ..engine.sessions import Session, directory_problem, find_session, list_sessions, unreadable
 from ..protocol import ProtocolError
 from ..tmux import Running
-from .access import WRONG_TOKEN, Refusal
+from .access import WRONG_TOKEN
 from .conditional import json_response
 from .endpoint import Endpoint
 from .gate import Gate
@@ -179,11 +179,8 @@ def _wants_json() -> bool:
 
 
 def _raw(name: str) -> Response:
-    fleet = _endpoint().fleet
     try:
-        if fleet is not None:
-            fleet.bring(name, level=True)
-        file = _endpoint().manager.open_log(name)
+        file = _endpoint().open_log(name)
     except ProtocolError as error:
         return Response(f"{error}\n", status=404, mimetype="text/plain")
     try:
@@ -229,16 +226,17 @@ def _check_access() -> BaseResponse | None:
     if view == "login":
         return None
     gate = _gate()
-    refused = gate.check()
-    if refused is not None:
-        if refused.status_code == 401 and view in _PAGES and not _wants_json():
-            return _ask_for_token(refused, _here())
-        return refused
+    refusal = gate.check() or gate.check_session((request.view_args or {}).get("name"))
+    if refusal is not None:
+        refused = gate.refuse(refusal)
+        if view not in _PAGES or _wants_json():
+            return refused
+        if refusal.answer is not None:
+            g.logstream_answer = refusal.answer
+            return refusal.answer
+        return _ask_for_token(refused, _here()) if refusal.status == 401 else refused
     if view in _PAGES and gate.access.has_token_in_address(request):
         return _remember(redirect(_here(), 303))  # the address bar and the history need not have it
-    name = (request.view_args or {}).get("name")
-    if name is not None and not gate.allows(name):
-        return gate.refuse(Refusal(403, f"Session {name!r} is not for you to see.", "the authorize hook says no"))
     return None
 
 
@@ -272,6 +270,9 @@ def _cookie_path() -> str:
 
 def _secure(response: Response) -> Response:
     """After each request: the headers by which a browser runs, shows and asks for the server's own files only."""
+    if "logstream_answer" in g:  # which is the app's page, and not ours
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
     nonce = g.get("logstream_nonce")
     sockets = f" ws://{request.host} wss://{request.host}" if _HOST.fullmatch(request.host) else ""
     policy = {

@@ -39,7 +39,7 @@ def _search(name: str) -> Response:
         query = _query(_TEXT_OPTIONS if is_text else _OPTIONS)
         if request.args.get("format", "text") != "text":
             raise OptionError("'format' must be text, or left out for JSON lines.")
-        file = _endpoint().manager.open_log(name)  # an error is said by the status
+        file = _endpoint().open_log(name)  # an error is said by the status
     except ProtocolError as error:
         return _refusal(f"{error}", 404)
     except (OptionError, PatternError) as error:

@@ -7,7 +7,9 @@ which are whole, shared frames and go past it.
 from __future__ import annotations
 
 import logging
+import math
 import select
+import time
 from collections.abc import Callable
 
 from .connection import Connection, wait_ready
@@ -30,6 +32,8 @@ class SocketAdapter:
         self._ping_interval = ping_interval
         # Called by the thread that reads, whenever it is about to.
         self.before_reading: Callable[[], object] = lambda: None
+        # When, by `time.monotonic`, it calls that again though nothing has come.
+        self.due: Callable[[], float] = lambda: math.inf
 
     def recv(self, size: int) -> bytes:
         """Up to `size` bytes from the client; none when it is gone.
@@ -38,13 +42,19 @@ class SocketAdapter:
         """
         self.before_reading()
         pinged: object = None  # what it had taken last when it was asked whether it is there
-        while not wait_ready(self.connection.sock, select.POLLIN, self._ping_interval):
+        silent = time.monotonic() + self._ping_interval
+        while not wait_ready(self.connection.sock, select.POLLIN, _seconds_until(min(silent, self.due()))):
+            if time.monotonic() >= self.due():
+                self.before_reading()
+            if time.monotonic() < silent:
+                continue
             if pinged is not None and self.connection.last_taken is pinged:
                 logger.debug("a client has not answered for %g seconds", self._ping_interval)
                 self.connection.abort()
                 return b""
             if self.connection.offer_frame(_PING):
                 pinged = self.connection.last_taken
+            silent = time.monotonic() + self._ping_interval
         return self.connection.sock.recv(size)
 
     def send(self, data: bytes) -> None:
@@ -57,6 +67,11 @@ class SocketAdapter:
     def close(self) -> None:
         """Send nothing more: simple-websocket is done with the socket. The web server closes it."""
         self.connection.end_sending()
+
+
+def _seconds_until(moment: float) -> float:
+    """To wait, and not a thousandth less, or it would be looked in vain."""
+    return max(0.0, moment - time.monotonic() + 0.001)
 
 
 def _has_close_frame(data: bytes) -> bool:

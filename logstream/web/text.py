@@ -42,9 +42,7 @@ def _text(name: str) -> Response:
     try:
         check_options("columns")
         columns = number("columns", 0, least=MIN_COLUMNS, most=MAX_COLUMNS) or None
-        if endpoint.fleet is not None:
-            endpoint.fleet.bring(name, level=True)
-        file = endpoint.manager.open_log(name)
+        file = endpoint.open_log(name)
     except OptionError as error:
         return Response(f"{error}\n", status=400, mimetype="text/plain")
     except ProtocolError as error:

@@ -30,7 +30,7 @@ def _times(name: str) -> Response:
         at = moment("at")
         if at is not None and len(request.args.keys() & {"from", "to"}):
             raise OptionError("'at' is a time, and asks for a place: 'from' and 'to' are places, and ask for times.")
-        file = _endpoint().manager.open_log(name)
+        file = _endpoint().open_log(name, level=False)
     except OptionError as error:
         return Response(f"{error}\n", status=400, mimetype="text/plain")
     except ProtocolError as error:

@@ -105,10 +105,12 @@ class WebSockets:
         yield from body
 
 
-def read(ws: Server, carry_out: Callable[[Any], object], before: Callable[[], object]) -> None:
+def read(
+    ws: Server, carry_out: Callable[[Any], object], before: Callable[[], object], due: Callable[[], float]
+) -> None:
     """Carry out each command that a client sends, `str` or `bytes`, until it is gone. On the calling thread.
 
-    `before()` is called each time before that waits for the client.
+    `before()` is called each time before that waits for the client, and when it is `due()`, by `time.monotonic`.
     """
 
     def carry_out_all() -> None:
@@ -117,6 +119,7 @@ def read(ws: Server, carry_out: Callable[[Any], object], before: Callable[[], ob
             carry_out(ws.input_buffer.pop(0))
 
     ws.sock.before_reading = carry_out_all
+    ws.sock.due = due
     ws.thread.run()
 
 

@@ -90,6 +90,14 @@ def test_what_tells_of_changes_is_not_the_sweep(
     wait_until(lambda: clients.text("viewer") == NEW)
     append(log, "more\n")
     wait_until(lambda: clients.text("viewer") == NEW + "more\n")
+    log.parent.rename(tmp_path / "old")
+    log.parent.mkdir()
+    other = log.with_name("other.out")
+    other.write_text(OLD)
+    manager.subscribe("other", "other")  # in what is another directory now
+    for count in (1, 2, 3):  # the first may be found by the look that each new watch begins with
+        append(other, NEW)
+        wait_until(lambda: clients.text("other") == OLD + NEW * count)
 
 
 def test_where_there_is_no_inotify_auto_takes_watchdogs_observer_and_says_so(

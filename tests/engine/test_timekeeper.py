@@ -12,7 +12,7 @@ import pytest
 
 from logstream.engine import timekeeper as module
 from logstream.engine.arrivals import Span, spans
-from logstream.engine.logfile import LogFile
+from logstream.engine.logfile import LogFile, Signature, signature_of
 from logstream.engine.pacing import Pace
 from logstream.engine.state import StateDirectory
 from logstream.engine.timekeeper import Timekeeper
@@ -110,6 +110,30 @@ def test_what_nobody_saw_is_between_two_times(path: Path, make: Making) -> None:
     assert gap.latest is not None
     assert gap.earliest <= between[1]
     assert last[0] <= gap.latest <= last[1]
+
+
+def test_what_those_who_follow_have_seen_may_be_late(path: Path, make: Making, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are believed that a log has not changed, but not for the last moments."""
+    monkeypatch.setattr(module, "_LATE", 5000)
+    path.touch()
+    keeper, _ = make("log")
+    seen = [signature_of(path.stat())]
+    looked = []
+
+    def look(_: str) -> Signature:
+        looked.append(seen[0])
+        return seen[0]
+
+    keeper._seen = look
+    wait_until(lambda: keeper._notes.get("log") and keeper._notes["log"].seen == seen[0])
+    _, after = append(path, b"one\n")
+    looked.clear()
+    wait_until(lambda: len(looked) > 2)
+    seen[0] = signature_of(path.stat())
+    wait_until(lambda: keeper._notes["log"].last.size == 4)
+    (span,) = told(keeper, path)
+    assert span.earliest is not None
+    assert span.earliest <= after
 
 
 def test_a_log_that_was_waited_for(path: Path, make: Making) -> None:

@@ -16,7 +16,7 @@ from logstream import ConfigurationError, LogStream, create_app
 from logstream.engine.completion import Completions
 from logstream.engine.state import StateDirectory
 
-from ..serving import ROOT, wait_until
+from ..serving import AS_ANYONE, ROOT, wait_until
 from .conftest import Fleet
 from .fleetparts import ShipProcess, free_port
 
@@ -85,6 +85,22 @@ def test_ship_that_cannot_start_says_why_in_one_line(options: list[str], sentenc
     assert done.returncode == 1
     assert done.stderr.startswith("logstream: ") and sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_ship_says_that_its_directory_cannot_be_read(tmp_path: Path) -> None:
+    """At the start, in one line, and waits for better times."""
+    directory, output = tmp_path / "logs", tmp_path / "output"
+    directory.mkdir(mode=0)
+    command = [*AS_ANYONE, sys.executable, "-m", "logstream", "ship", "-d", str(directory)]
+    with output.open("wb") as stderr:
+        process = subprocess.Popen([*command, "--redis", "redis://127.0.0.1:1"], cwd=ROOT, stderr=stderr)
+    try:
+        line = f"{directory} is LOGSTREAM_DIRECTORY: The directory of the logs cannot be read: Permission denied.\n"
+        wait_until(lambda: line in output.read_text())
+    finally:
+        process.terminate()
+        process.wait()
+        directory.chmod(0o700)
 
 
 def test_ship_says_how_it_is(fleet: Fleet, tmp_path: Path) -> None:

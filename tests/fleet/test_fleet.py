@@ -84,13 +84,17 @@ def test_nothing_is_sent_of_sessions_that_nobody_follows(fleet: Fleet) -> None:
 
 
 def test_raw_is_the_whole_log(fleet: Fleet) -> None:
-    """A download of a log that nobody has followed yet is all of it."""
+    """A download of a log that nobody has followed yet is all of it; it can be searched, and read anywhere, too."""
     ship, dashboard = fleet.ship(), fleet.dashboard()
     data = os.urandom(9_000_000)
     ship.log("build").write_bytes(data)
     answer = dashboard.fetch("/sessions/build/raw")
     assert answer.status == 200
     assert answer.body == data
+    for name in ("searched", "read"):
+        ship.log(name).write_text("one\ntwo\n")
+    assert '"offset":4' in dashboard.request("/sessions/searched/search?q=two")[1]
+    assert '"text":"two"' in dashboard.request("/sessions/read/lines?at=4")[1]
     assert dashboard.request("/sessions/nothing/raw")[0] == 404
 
 

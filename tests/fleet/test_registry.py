@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from logstream.engine.completion import Completions
+from logstream.engine.sessions import Session
+from logstream.engine.state import StateDirectory
 from logstream.fleet.bus import Bus
-from logstream.fleet.registry import Announced, Registry
+from logstream.fleet.registry import Announced, Announcer, Registry
 from logstream.fleet.words import START, Names
 
 from ..serving import wait_until
@@ -44,6 +50,39 @@ def test_what_no_host_of_ours_has_written_is_left_out() -> None:
         (b"a" * 256, good),
     ]:
         assert Announced.parse("host1", name, value) is None, (name, value)
+
+
+def test_a_directory_that_cannot_be_read_takes_no_session_away(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What there was stays announced, since nothing is known of what there is; the operator is told in one line."""
+    (tmp_path / "build.out").write_text("one\n")
+    names = Names()
+    bus = Bus(redis_server.url, channels=("x",), on_message=lambda channel, message: None, on_connect=lambda: None)
+    bus.start()
+    completions = Completions(str(tmp_path), ".out", StateDirectory(str(tmp_path / "state")))
+    announcer = Announcer(bus, names, "host1", "ship1", str(tmp_path), ".out", completions)
+    looks = 0
+
+    def refuse(*_: object) -> list[Session]:
+        nonlocal looks
+        looks += 1
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    try:
+        assert bus.settle(10)
+        announcer.start()
+        with redis_server.client() as client:
+            wait_until(lambda: client.hexists(names.sessions("host1"), "build"))
+            monkeypatch.setattr("logstream.fleet.registry.list_sessions", refuse)
+            announcer.announce_soon()
+            wait_until(lambda: looks >= 3)
+            assert client.hexists(names.sessions("host1"), "build")
+    finally:
+        announcer.close()
+        bus.close()
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == ["The directory of the logs cannot be read: Permission denied."]
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_closing_tells_each_client_and_ends_what_waits(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda: answers.append(urllib.request.urlopen(f"{server.url}/slow").read()))
         reader.start()
         assert asked.wait(5)
-        with server.view("build", wait=True) as viewer, socket.create_connection(("127.0.0.1", server.port)) as silent:
+        with socket.create_connection(("127.0.0.1", server.port)) as silent, server.view("build", wait=True) as viewer:
             closing = threading.Thread(target=server.close)
             closing.start()
             assert viewer.await_close() == 1001

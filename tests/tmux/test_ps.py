@@ -24,6 +24,9 @@ from logstream.tmux.server import Answer, Session
 from logstream.tmux.sightings import Sightings
 
 from ..serving import wait_until
+from .tmuxserver import needs_ps
+
+pytestmark = needs_ps
 
 
 @pytest.fixture(autouse=True)

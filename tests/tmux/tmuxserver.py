@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux: apt-get install tmux")
+needs_ps = pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps: apt-get install procps")
 
 
 class TmuxServer:

@@ -585,7 +585,7 @@ def test_a_client_that_comes_as_the_server_goes_is_told(
     """Nothing is read from it any more."""
     connection, client = pair
     endpoint.manager.close()
-    endpoint._serve(lambda name: True, cast(Server, None), connection)
+    endpoint._serve(lambda name: True, "a client", cast(Server, None), connection)
     assert client.recv(100) == close_frame(1001)
     assert endpoint.counts()["connections"] == 0
 
@@ -603,7 +603,7 @@ def test_a_connection_that_fails_is_closed_as_an_error_of_the_server(
         raise ValueError("broken")
 
     monkeypatch.setattr(endpoint.metrics, "connected", fail)
-    endpoint._serve(lambda name: True, cast(Server, None), connection)
+    endpoint._serve(lambda name: True, "a client", cast(Server, None), connection)
     assert client.recv(100) == close_frame(1011)
     assert endpoint.counts()["connections"] == 0
     assert "ValueError: broken" in caplog.text

@@ -1,6 +1,7 @@
 """Tests of mounting the extension on an app."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,15 @@ def test_the_hook_decides_who_connects_and_who_sees_what(dashboard: ServerProces
         alice.read_text("a", "a goes on")
         assert bob.drain(0.2) == []
     assert dashboard.output().count("RuntimeError: a bug in the hook") == 1
-    dashboard.stop()
+    said = dashboard.stop()
+    where = r"\[(.*)\] \[WARNING\]" if dashboard.kind == "gunicorn" else r"\[(.*)\] WARNING in \w+:"
+    assert re.search(rf"{where} refused a request for '/ws': the authorize hook says no; it came from 127.0.0.1", said)
+    assert re.search(rf"{where} refused session 'secret' to 127.0.0.1: the authorize hook says no", said)
+    assert re.search(rf"{where.replace('WARNING', 'INFO')} serving \*.out in ", said)
 
 
 def test_the_hook_has_a_context_of_its_own_each_time(dashboard: ServerProcess) -> None:
-    """Who has logged out follows nothing more on a connection that is open, and none holds what a context holds."""
+    """Who has logged out follows nothing more, also on a connection that is open; none holds what a context holds."""
     for name in ("a", "b"):
         dashboard.log(name).write_text(name)
     with user(dashboard, "alice") as alice:
@@ -82,9 +87,10 @@ def test_the_hook_has_a_context_of_its_own_each_time(dashboard: ServerProcess) -
         alice.subscribe("b")
         assert alice.receive()["type"] == "logs:error"
         assert dashboard.request("/held") == (200, "0")
-        with dashboard.log("a").open("a") as file:
-            file.write(" goes on")  # what was allowed goes on
-        alice.read_text("a", "a goes on")
+        with pytest.raises(ClosedError) as caught:
+            alice.receive()
+        assert caught.value.code == 1008
+        assert dashboard.request("/held") == (200, "0")
     assert "Traceback" not in dashboard.stop()
 
 

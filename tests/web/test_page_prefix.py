@@ -6,7 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from click.testing import CliRunner
 from selenium.webdriver.common.keys import Keys
+
+from logstream.cli import cli
+from logstream.client import follow
 
 from ..browser import Browser, LogPage, append
 from ..proxy import Proxy
@@ -47,7 +51,7 @@ def mounted(request: pytest.FixtureRequest, start: Starting) -> Iterator[tuple[S
 
 
 def test_everything_works_below_a_prefix(mounted: tuple[ServerProcess, str], browser: Browser) -> None:
-    """The form, its cookie, the list, a session live over its WebSocket, and the whole log."""
+    """The form, its cookie, the list, a session live over its WebSocket, and the whole log; and each command."""
     server, url = mounted
     browser.outages = True  # it complains of each 401
     server.log("build").write_text("one\n")
@@ -79,6 +83,17 @@ def test_everything_works_below_a_prefix(mounted: tuple[ServerProcess, str], bro
     browser.driver.find_element("xpath", "//button[.='Log out']").click()
     wait_until(lambda: browser.driver.title == "Log in")
     assert browser.driver.get_cookies() == []
+    runner = CliRunner()
+    for address in (url, f"{url}/", f"{url}/ws", url.removeprefix("http://")):
+        asking = ["--url", address, "--token", TOKEN]
+        for command, printed in (
+            (["grep", "tw", "build"], "two\n"),
+            (["sessions"], " build\n"),
+            (["complete", "build"], ""),
+        ):
+            ran = runner.invoke(cli, [*command, *asking])
+            assert (ran.exit_code, ran.output[len(ran.output) - len(printed) :]) == (0, printed)
+        assert "".join(event.text for event in follow(address, "build", token=TOKEN)) == "one\ntwo\n"
 
 
 def test_only_so_many_proxies_are_believed_as_there_are(start: Starting) -> None:

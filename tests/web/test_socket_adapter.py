@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 from logstream.protocol import close_frame, text_frame
 from logstream.web.connection import Connection
@@ -45,3 +46,15 @@ def test_an_answer_to_a_ping_keeps_the_client(pair: tuple[Connection, socket.soc
         answer.start()
         assert adapter.recv(100) == b"pong"
         answer.join()
+
+
+def test_what_is_due_is_done_though_nothing_comes(pair: tuple[Connection, socket.socket]) -> None:
+    """It neither makes a client silent nor keeps one from being asked whether it is there."""
+    connection, client = pair
+    adapter = SocketAdapter(connection, 0.3)
+    done: list[float] = []
+    adapter.before_reading = lambda: done.append(time.monotonic())
+    adapter.due = lambda: done[-1] + 0.05
+    assert adapter.recv(100) == b""
+    assert client.recv(100) == b"\x89\x00"
+    assert len(done) > 3

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import EnvironBuilder
 
 from logstream.config import Settings
-from logstream.web.connection import Connection
+from logstream.web.connection import Connection, Traffic
 from logstream.web.upgrade import WebSockets
 
 
@@ -26,7 +26,9 @@ def test_what_ends_the_process_ends_the_connection_first(pair: tuple[Connection,
         raise SystemExit
 
     started: list[object] = []
-    answer = WebSockets(Settings()).run(environ, connection.sock, serve, lambda *given: started.append(given) or print)
+    answer = WebSockets(Settings(), Traffic()).run(
+        environ, connection.sock, serve, lambda *given: started.append(given) or print
+    )
     with pytest.raises(SystemExit):
         list(answer)
     assert not started

@@ -85,9 +85,9 @@ export function timeText({ earliest, latest }, now = new Date()) {
 /** The same in a sentence. @param {Span} span */
 export function timeTitle({ earliest, latest }) {
   if (latest === null) return earliest === null ? "" : `Arrived after ${whole(earliest)}`;
-  if (earliest === null) return `Arrived by ${whole(latest)}; nobody followed the log before`;
+  if (earliest === null) return `Arrived by ${whole(latest)}; nobody looked before`;
   if (latest - earliest <= EXACT) return `Arrived ${whole(latest)}`;
-  return `Arrived between ${whole(earliest)} and ${whole(latest)}, while nobody followed the log`;
+  return `Arrived between ${whole(earliest)} and ${whole(latest)}; nobody looked in between`;
 }
 
 /** @param {number} time @param {Date} now */

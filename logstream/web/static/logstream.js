@@ -35,6 +35,7 @@ const WAKING = ["online", "pageshow"]; // events of a window after which a conne
 export class LogStream {
   #url;
   #WebSocket;
+  #fetch;
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {Map<string, Subscription>} */
@@ -51,12 +52,14 @@ export class LogStream {
 
   /**
    * @param {string | URL} url the WebSocket endpoint, relative to the page or not, with `?token=…` where one is needed
-   * @param {{ state?: (state: State) => void, WebSocket?: typeof WebSocket }} options `state` is called with each change
+   * @param {{ state?: (state: State) => void, WebSocket?: typeof WebSocket, fetch?: typeof fetch }} options `state` is
+   *   called with each change
    */
   constructor(url, options = {}) {
     this.#url = new URL(url, globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace("http", "ws");
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this.#fetch = options.fetch ?? globalThis.fetch?.bind(globalThis);
     this.#onState = options.state ?? (() => {});
   }
 
@@ -72,7 +75,8 @@ export class LogStream {
    * - `text(text)`: some more of it.
    * - `progress(offset, size)`: bytes that are here, of so many there are; after each `text`.
    * - `complete()`: that was all. The subscription is over.
-   * - `error(sentence)`: the server cannot serve this session. The subscription is over.
+   * - `error(sentence)`: the server cannot serve this session, or does not let this page connect. The subscription is
+   *   over.
    *
    * @param {string} sessionName
    * @param {Callbacks} callbacks
@@ -119,8 +123,10 @@ export class LogStream {
     const socket = new this.#WebSocket(this.#url);
     this.#socket = socket;
     this.#watch = setTimeout(() => this.#reconnect(), HANDSHAKE);
+    let opened = false;
     socket.onopen = () => {
       if (socket !== this.#socket) return;
+      opened = true;
       this.#heard();
       this.#setState("open");
       for (const subscription of this.#subscriptions.values()) this.#ask(subscription);
@@ -136,7 +142,28 @@ export class LogStream {
       this.#setState("reconnecting");
       this.#delay = Math.min(LAST_DELAY, Math.max(FIRST_DELAY, 2 * this.#delay));
       this.#timer = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2)); // not all at once
+      if (!opened) this.#askWhy();
     };
+  }
+
+  /** A WebSocket does not say why it is refused: an ordinary request to its address does. Where it is, all is over. */
+  async #askWhy() {
+    const address = new URL(this.#url);
+    address.protocol = address.protocol.replace("ws", "http");
+    let sentence = "The server lets nobody connect who is not logged in.";
+    try {
+      const answer = await this.#fetch(address, { cache: "no-store", redirect: "manual" });
+      const isRefused = answer.status === 401 || answer.status === 403;
+      if (!isRefused && answer.type !== "opaqueredirect") return;
+      const isSaid = answer.headers.get("Content-Type")?.startsWith("text/plain");
+      if (isRefused) sentence = isSaid ? (await answer.text()).trim() : `The server refuses: ${answer.statusText}.`;
+    } catch {
+      return; // there is no server, or none that tells a page of another origin anything
+    }
+    if (this.#state !== "reconnecting") return;
+    const subscriptions = [...this.#subscriptions.values()];
+    this.close();
+    for (const { callbacks } of subscriptions) callbacks.error?.(sentence);
   }
 
   /** There is a connection no more. */

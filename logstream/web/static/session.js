@@ -194,8 +194,8 @@ function connectionChanged(state) {
 async function checkAccess() {
   if (client.state !== "reconnecting") return;
   try {
-    const { status } = await fetch(location.href, { method: "HEAD", cache: "no-store" });
-    if (status === 401 || status === 403) location.reload();
+    const { status, type } = await fetch(location.href, { method: "HEAD", cache: "no-store", redirect: "manual" });
+    if (status === 401 || status === 403 || type === "opaqueredirect") location.reload();
   } catch {
     // There is no server yet.
   }

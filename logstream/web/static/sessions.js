@@ -46,8 +46,8 @@ async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    const response = await fetch(address, { cache: "no-cache" });
-    if (response.status === 401 || response.status === 403) {
+    const response = await fetch(address, { cache: "no-cache", redirect: "manual" });
+    if (response.status === 401 || response.status === 403 || response.type === "opaqueredirect") {
       location.reload();
       return;
     }

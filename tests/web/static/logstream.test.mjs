@@ -57,7 +57,7 @@ function recorder() {
 }
 
 function client(options = {}) {
-  return new LogStream("ws://server/ws", { WebSocket: FakeSocket, ...options });
+  return new LogStream("ws://server/ws", { WebSocket: FakeSocket, fetch: () => Promise.reject(), ...options });
 }
 
 beforeEach(() => {
@@ -394,5 +394,44 @@ test("A page that is back asks at once, and does not wait for the next attempt."
     delete globalThis.document;
     delete globalThis.addEventListener;
     delete globalThis.removeEventListener;
+  }
+});
+
+test("A page that may not connect is told why, and asks no more.", async () => {
+  const answers = [
+    [{ status: 403, type: "cors", headers: new Headers({ "Content-Type": "text/plain" }), text: async () => "No.\n" }, "No."],
+    [{ status: 401, type: "basic", statusText: "Unauthorized", headers: new Headers() }, "The server refuses: Unauthorized."],
+    [{ status: 0, type: "opaqueredirect", headers: new Headers() }, "The server lets nobody connect who is not logged in."],
+  ];
+  for (const [answer, sentence] of answers) {
+    const [told, callbacks] = recorder();
+    const asked = [];
+    const fetch = async (url) => (asked.push(String(url)), answer);
+    const logs = client({ fetch });
+    logs.subscribe("build", callbacks);
+    socket().break();
+    await new Promise(setImmediate);
+    assert.deepEqual(told, [["error", sentence]]);
+    assert.deepEqual(asked, ["http://server/ws"]);
+    assert.equal(logs.state, "closed");
+    const made = FakeSocket.made.length;
+    mock.timers.tick(60_000);
+    assert.equal(FakeSocket.made.length, made);
+  }
+});
+
+test("Where nobody says why, it is tried again.", async () => {
+  for (const fetch of [() => Promise.reject(new TypeError()), async () => ({ status: 503, type: "basic" }), async () => ({ status: 400 })]) {
+    const [told, callbacks] = recorder();
+    const logs = client({ fetch });
+    logs.subscribe("build", callbacks);
+    socket().break();
+    await new Promise(setImmediate);
+    assert.equal(logs.state, "reconnecting");
+    assert.deepEqual(told, []);
+    mock.timers.tick(10_000);
+    socket().open();
+    assert.equal(logs.state, "open");
+    logs.close();
   }
 });
