@@ -94,7 +94,7 @@ class Firefox:
 
     def press(self, key: str) -> None:
         """Press a key, and let it go."""
-        value = _KEYS[key]
+        value = _KEYS.get(key, key)
         self._act("key", [{"type": "keyDown", "value": value}, {"type": "keyUp", "value": value}])
 
     def drag(self, x: float, top: float, bottom: float) -> None:

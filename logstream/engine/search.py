@@ -27,6 +27,7 @@ MOST_HITS = 10_000  # of one search
 MOST_CONTEXT = 50  # lines on each side of a hit
 
 _BLOCK = 256 * 1024  # searched at once
+_FIRST = 8 * 1024  # the same for the first part of a search in reverse, which may find all that is wanted
 _AHEAD = 4096  # behind the place where a long line is cut, for what begins before it
 _MOST_TEXT = 2000  # characters of a line that are given
 _LEAD = 200  # of them before the first range, where a longer line is cut
@@ -182,9 +183,9 @@ def _forward(file: LogFile, start: int, stop: int) -> Iterator[_Block]:
 def _backward(file: LogFile, start: int, stop: int) -> Iterator[_Block]:
     buffer = bytearray(_BLOCK + _AHEAD)
     view = memoryview(buffer)
-    end = stop
+    end, size = stop, _FIRST
     while start < end:
-        offset = max(start, end - _BLOCK)
+        offset = max(start, end - size)
         filled = file.read_into(view[: min(end - offset + _AHEAD, stop - offset)], offset)
         last = min(filled, end - offset)
         if not last:
@@ -193,10 +194,14 @@ def _backward(file: LogFile, start: int, stop: int) -> Iterator[_Block]:
         first = 0
         if offset > start:
             first = buffer.find(b"\n", 0, last - 1) + 1
+            if not first and size < _BLOCK:
+                size = _BLOCK  # where a line begins that is longer cannot be seen in less
+                continue
             if not first and last > 3 * PIECE:
                 first = first_cut(offset) - offset
         yield _Block(offset, buffer, first, last, filled)
         end = offset + first
+        size = min(2 * size, _BLOCK)
 
 
 def _hits(block: _Block, pattern: Pattern, rest: Callable[[], object]) -> Iterator[Hit]:

@@ -153,13 +153,15 @@ def test_an_app_starts_and_has_its_rules(block: Block, tmp_path: Path) -> None:
     app, logs = names["app"], names["logs"]
     assert isinstance(app, Flask)
     assert isinstance(logs, LogStream)
-    assert "/ws" in {rule.rule for rule in app.url_map.iter_rules()}
+    assert "/logs/ws" in {rule.rule for rule in app.url_map.iter_rules()}
     client = app.test_client()
     if "authorize" in names:
         assert client.get("/logs/sessions").status_code == 403
+        if "login" in names:
+            assert client.get("/logs/", headers={"Accept": "text/html"}).location == "/login?next=/logs/"
         with client.session_transaction() as session:
             session["user"] = "alice"
-        with app.test_request_context():
+        if "may_see" in names:
             assert client.get("/logs/sessions/bob-build/lines").status_code == 403
             assert client.get("/logs/sessions/alice-build/lines").status_code == 404
     assert client.get("/logs/sessions").status_code == 200

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from logstream.engine.logfile import LogFile
 
 BLOCK = 256 * 1024  # bytes that are searched at once
+FIRST = 8 * 1024  # the same, of the first part in reverse
 
 _TEXT = ["a", "b", "ab", "aB", "m", "31m", "ö", "日", "😀", " ", ".", "(", "\\", "\t", "\r"]
 _SEQUENCES = [
@@ -34,7 +35,12 @@ fragments = st.one_of(
 )
 contents = st.lists(fragments, max_size=60).map(b"".join)
 # Bytes before, so that what follows stands on the border of two blocks, and nothing in them matches.
-paddings = st.one_of(st.just(0), st.integers(BLOCK - 100, BLOCK + 10), st.integers(BLOCK + 3996, BLOCK + 4106))
+paddings = st.one_of(
+    st.just(0),
+    st.integers(FIRST - 100, FIRST + 10),
+    st.integers(BLOCK - 100, BLOCK + 10),
+    st.integers(BLOCK + 3996, BLOCK + 4106),
+)
 words = st.lists(st.sampled_from(_TEXT).filter(lambda text: text != "\r"), min_size=1, max_size=4).map("".join)
 
 

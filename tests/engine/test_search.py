@@ -21,7 +21,7 @@ from logstream.engine.patterns import Pattern
 from logstream.engine.search import MOST_AT_ONCE, BusyError, End, Hit, Neighbour, Progress, Query, Searches, search
 from logstream.engine.state import StateDirectory
 
-from .logs import BLOCK, contents, make_log, padding, paddings, split, without_sequences, words
+from .logs import BLOCK, FIRST, contents, make_log, padding, paddings, split, without_sequences, words
 
 
 def find(file: LogFile, query: Query) -> tuple[list[Hit], End]:
@@ -61,7 +61,7 @@ def test_the_lines_in_which_a_word_is_shown_are_found(
     assert end == End(len(content), False, None)
 
 
-@pytest.mark.parametrize("border", [BLOCK, BLOCK + 4096])
+@pytest.mark.parametrize("border", [FIRST, 3 * FIRST, BLOCK, BLOCK + 4096])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_lines_across_the_border_of_two_blocks(path: Path, border: int, reverse: bool) -> None:
     """They are whole, wherever it cuts them."""
@@ -286,6 +286,37 @@ def test_there_is_a_bound_on_searches_at_once(tmp_path: Path) -> None:
     places.append(searches.enter())
     for place in places:
         place.close()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_search_can_rest_after_each_slice(path: Path, reverse: bool) -> None:
+    """Between two chances to rest it reads a block at most, and tells of one hit: others need not wait for more."""
+    file = make_log(path, b"nothing\n" * 500_000 + b"needle\n" * 500)
+    index = LineIndex(file.identity)
+    rests = hits = told = 0
+
+    def rest() -> None:
+        nonlocal rests, told
+        rests += 1
+        told = 0
+
+    for found in search(file, Query(Pattern("needle"), context=1, reverse=reverse), index, rest):
+        told += isinstance(found, Hit)
+        hits += isinstance(found, Hit)
+        assert reverse or told <= 1
+    assert hits == 500
+    assert rests >= file.size() // BLOCK + hits
+
+
+def test_a_dense_log_is_not_searched_further_back_than_is_asked(path: Path) -> None:
+    """The last hit of many is found without a look at all of a block."""
+    file = make_log(path, b"needle\n" * 100_000)
+    rests = []
+    hits = search(
+        file, Query(Pattern("needle"), limit=1, reverse=True), LineIndex(file.identity), lambda: rests.append(1)
+    )
+    assert [hit.offset for hit in hits if isinstance(hit, Hit)] == [699_993]
+    assert len(rests) <= FIRST // 7 + 2
 
 
 def test_searches_rest_where_others_follow(tmp_path: Path) -> None:

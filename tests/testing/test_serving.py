@@ -44,15 +44,16 @@ def test_a_hundred_apps_come_and_go(tmp_path: Path) -> None:
         assert len(gc.get_objects()) - objects < 900  # ten for each: a list of what was is more
 
 
-def test_closing_tells_each_client_and_ends_what_waits(tmp_path: Path) -> None:
+def test_closing_tells_each_client_and_ends_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """1001 to a viewer, the end to a connection that says nothing, and an answer that is under way still arrives."""
+    monkeypatch.setattr("logstream.testing.serving._GRACE", 60)
     app, logs = make_app(tmp_path)
     asked, answered = threading.Event(), threading.Event()
 
     @app.get("/slow")
     def slow() -> str:
         asked.set()
-        answered.wait(5)
+        answered.wait(60)
         return "done"
 
     with nothing_left():
@@ -62,12 +63,14 @@ def test_closing_tells_each_client_and_ends_what_waits(tmp_path: Path) -> None:
         reader.start()
         assert asked.wait(5)
         with socket.create_connection(("127.0.0.1", server.port)) as silent, server.view("build", wait=True) as viewer:
+            silent.settimeout(20)
             closing = threading.Thread(target=server.close)
             closing.start()
             assert viewer.await_close() == 1001
             assert silent.recv(1) == b""
             answered.set()
             closing.join(10)
+            assert not closing.is_alive()
         reader.join(5)
         server.close()
     assert answers == [b"done"]

@@ -152,3 +152,16 @@ def test_a_reader_gets_away_from_the_end_while_text_pours_in(
     finally:
         over.set()
         thread.join()
+
+
+def test_what_is_searched_for_is_marked_and_gone_to(firefox: Firefox, server: ServerProcess) -> None:
+    """By the browser's own highlights."""
+    server.log("search").write_text(lines(0, 3000) + "needle\n" + lines(0, 9))
+    Page(firefox, server, "search")
+    for key in "/needle":
+        firefox.press(key)
+    marked = "return [...(CSS.highlights.get(%r) ?? [])].map(String).join()"
+    wait_until(lambda: firefox.run(marked % "found") == "needle")
+    firefox.press("\ue007")  # Enter
+    wait_until(lambda: firefox.run(marked % "current") == "needle")
+    assert firefox.run("return location.hash") == f"#at={len(lines(0, 3000))}"

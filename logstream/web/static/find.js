@@ -29,6 +29,7 @@ const FILTER = { page: 200, most: 3000, context: 0 };
 export const ERRORS = String.raw`\b(\w*error|\w*exception|fatal|critical|panic(ked)?|traceback|fail(ed|ure)|segmentation fault)\b`;
 const LOOK = 100_000; // bytes around what is in sight that are searched for marks
 const LOOKS = 300; // milliseconds between two such searches
+const SLOW = 300; // milliseconds after which it is said that an error is being searched for
 const SAID = 4000; // milliseconds for which it is shown what e and E have not found
 
 export class Find {
@@ -138,8 +139,8 @@ export class Find {
 
   // The search
 
-  /** Search for something else. @param {Pattern | null} pattern */
-  #begin(pattern) {
+  /** Search for something else. @param {Pattern | null} pattern @param {number} size of the log */
+  #begin(pattern, size = this.#reader.size) {
     this.#end();
     if (pattern === null) {
       this.#line.say("");
@@ -148,7 +149,7 @@ export class Find {
     }
     this.#matcher = new Matcher(pattern);
     const matcher = this.#matcher;
-    const finder = new Finder(this.#server, pattern, this.#reader.size, () => this.#later());
+    const finder = new Finder(this.#server, pattern, size, () => this.#later());
     this.#finder = finder;
     finder.onHit = (hit) => {
       if (matcher.note(hit)) this.#marks.update();
@@ -194,14 +195,12 @@ export class Find {
     this.#errorFinder?.close();
     this.#errorFinder = null;
     this.#error = null;
-    if (this.#finder !== null) this.#begin(this.#line.pattern);
+    if (this.#finder !== null) this.#begin(this.#line.pattern, 0); // how large it is now is heard next
   }
 
   #grown() {
     if (document.hidden) return;
-    if (this.#finder !== null && this.#finder.count === 0 && this.#finder.isComplete) this.#later();
     this.#finder?.grow(this.#reader.size);
-    this.#errorFinder?.grow(this.#reader.size);
   }
 
   /** Say how it goes, once whatever is happening has happened. */
@@ -404,8 +403,10 @@ export class Find {
     const { size } = this.#reader;
     const pattern = { q: this.#errors.value, regex: true, case: false };
     const finder = (this.#errorFinder ??= new Finder(this.#server, pattern, size, () => {}));
-    this.#tell("Searching …");
+    clearTimeout(this.#saying);
+    this.#saying = setTimeout(() => this.#tell("Searching …"), SLOW);
     try {
+      await finder.catchUp(size);
       const step = await this.#stepFrom(finder, this.#error, isBack);
       if (finder !== this.#errorFinder) return;
       if (step === null) this.#tell("No line looks like an error.");

@@ -114,6 +114,14 @@ export class Finder {
     this.#growing ??= setTimeout(() => this.#searchGrowth(), GROWTH);
   }
 
+  /** Look at once at what a log has grown by. @param {number} size */
+  async catchUp(size) {
+    if (size <= this.#size) return;
+    clearTimeout(this.#growing);
+    this.#grown = Math.max(size, this.#grown);
+    await this.#searchGrowth();
+  }
+
   async #searchGrowth() {
     const size = this.#size;
     let from = size;

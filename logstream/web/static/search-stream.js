@@ -14,9 +14,8 @@
  *             fetch?: typeof globalThis.fetch }} Options
  */
 
-const BUSY = 503; // the status of one search too many
-const REST = 1000; // milliseconds until a search that was refused is tried again, where the server says no other time
-const LONGEST_REST = 10_000;
+const BUSY = 503; // the status of one search too many, with a time to try again after
+const LONGEST_REST = 10_000; // milliseconds
 const LONGEST_SENTENCE = 500; // characters of what the server says that are shown
 
 /** A search that cannot be: its message is a sentence for people. `isWrong` where no other try would do. */
@@ -43,9 +42,9 @@ export async function search(address, query, { signal, onHit, onRead, onBusy, fe
     const answer = await ask(fetch, `${address}?${parameters(query)}`, signal);
     if (answer.ok && answer.body !== null) return read(answer.body, signal, onHit, onRead);
     const sentence = (await answer.text().catch(() => "")).slice(0, LONGEST_SENTENCE).trim();
-    if (answer.status !== BUSY) throw refusal(answer, sentence);
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (answer.status !== BUSY || !(seconds > 0)) throw refusal(answer, sentence);
     onBusy?.();
-    const seconds = Number(answer.headers.get("Retry-After")) || REST / 1000;
     await pause(Math.min(LONGEST_REST, seconds * 1000 * tries) * (1 + Math.random() / 2), signal); // not all at once
   }
 }
@@ -73,7 +72,7 @@ export function parameters({ q, regex, case: cases, from, to, limit, context, re
 function refusal({ status, headers }, sentence) {
   const isPlain = headers.get("Content-Type")?.startsWith("text/plain") ?? false;
   if (status === 401) return new SearchError("The server does not know you any more.", true);
-  return new SearchError(isPlain && sentence !== "" ? sentence : `The server says no (${status}).`, status < 500);
+  return new SearchError(isPlain && sentence !== "" ? sentence : `The server says no (${status}).`, status === 400 || status === 403);
 }
 
 /**
