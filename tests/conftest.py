@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from .serving import ServerProcess, Starting, wait_until
 from .surroundings import forget_environment, pass_on_no_ignored_signals
@@ -40,24 +41,27 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests that share a server in one of the processes that tests are distributed to.
-
-    Those in a browser, of which there are two, begin first, and then those that take long: nobody is to wait for them
-    in the end.
-    """
-    browsing = {item.path for item in items if _is_in_browser(item)}
-    browsers = {path: number % 2 for number, path in enumerate(sorted(browsing))}
-    items.sort(key=lambda item: (not _is_in_browser(item), item.get_closest_marker("timeout") is None))
-    for item in items:
-        kind = getattr(item, "callspec", None) and item.callspec.params.get("server")  # type: ignore[attr-defined]
-        if _is_in_browser(item):
-            item.add_marker(pytest.mark.xdist_group(f"browser {browsers[item.path]}"))
-        elif kind:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kind}"))
+    """Has the tests in a browser begin first, and then those that take long: nobody is to wait for them in the end."""
+    items.sort(key=lambda item: (not _is_in_browser(item.nodeid), item.get_closest_marker("timeout") is None))
 
 
-def _is_in_browser(item: pytest.Item) -> bool:
-    return "window" in getattr(item, "fixturenames", ()) or item.get_closest_marker("browser") is not None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Has tests that share a server, or a browser, run one after the other in one of the processes."""
+    return _Sharing(config, log)
+
+
+class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        """What tests are named after that belong together; all others are by themselves."""
+        path, _, test = nodeid.partition("::")
+        if _is_in_browser(nodeid):
+            return path
+        kind = next((kind for kind in ("gunicorn", "flask") if f"[{kind}" in test), None)
+        return nodeid if kind is None else f"{path} {kind}"
+
+
+def _is_in_browser(nodeid: str) -> bool:
+    return "/test_page_" in nodeid
 
 
 @pytest.fixture(autouse=True)

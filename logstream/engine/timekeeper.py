@@ -180,8 +180,6 @@ class Timekeeper:
             note = self._look(name, note)
         except OSError as error:
             self._troubles.warning("it is not known when session %r is written: %s", name, str(error))
-        except Exception:  # the thread looks after all others
-            self._troubles.warning("looking at session %r failed", name, exc_info=True)
         if note is None:
             return
         if not is_followed or time.monotonic() - note.tried >= _WRITTEN:

@@ -161,7 +161,7 @@ def test_a_log_that_cannot_be_opened_is_an_error(
         (errno.EIO, "cannot be opened"),
     ):
 
-        def fail(path: str, flags: int, number: int = number) -> int:
+        def fail(path: str, flags: int, number: int = number, **place: int) -> int:
             raise OSError(number, os.strerror(number), path)
 
         with monkeypatch.context() as broken:

@@ -15,8 +15,6 @@ import pytest
 from ..browser import Browser, LogPage, Opening, append, lines
 from ..serving import ServerProcess, Starting, wait_until
 
-pytestmark = pytest.mark.browser
-
 TOKEN = "correct-horse"
 ANSWER = 100  # milliseconds in which the page answers, whatever it is doing
 END = ("End", 35)

@@ -11,8 +11,6 @@ from ..browser import append, lines
 from ..firefox import Firefox
 from ..serving import ServerProcess, wait_until
 
-pytestmark = pytest.mark.browser
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:

@@ -12,8 +12,6 @@ from ..browser import Browser, append, cpu_time_of
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 
-pytestmark = pytest.mark.browser
-
 SHOWN = "return [...document.querySelectorAll('tbody tr')].filter((row) => row.checkVisibility()).map((row) => {0})"
 # Run before the page's own scripts: the longest task so far, in milliseconds, and when all rows were there.
 WATCHED = """
