@@ -50,12 +50,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _Sharing(config, log)
 
 
+# About half of the tests in a browser: two have to do with two cores.
+_BROWSER = (
+    *("test_page_alive.py", "test_page_head.py", "test_page_in_browser.py", "test_page_links.py", "test_page_list.py"),
+    *("test_page_prefix.py", "test_page_times.py"),
+)
+
+
 class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         """What tests are named after that belong together; all others are by themselves."""
         path, _, test = nodeid.partition("::")
         if _is_in_browser(nodeid):
-            return path
+            return "one browser" if path.rpartition("/")[2] in _BROWSER else "another browser"
         kind = next((kind for kind in ("gunicorn", "flask") if f"[{kind}" in test), None)
         return nodeid if kind is None else f"{path} {kind}"
 

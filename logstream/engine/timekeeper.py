@@ -158,7 +158,10 @@ class Timekeeper:
             begun = time.thread_time()
             with self._pace.work() as rest:
                 for name in [*followed, *(name for name in list(self._notes) if name not in followed)]:
-                    self._attend(name, is_followed=name in followed)
+                    try:
+                        self._attend(name, is_followed=name in followed)
+                    except Exception:  # the thread looks after all others
+                        self._troubles.warning("looking at session %r failed", name, exc_info=True)
                     if not self._closed:
                         rest()
             self._missing = {name: at for name, at in self._missing.items() if name in followed}

@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..config import trusted_proxies
+from ..web.endpoint import Endpoint
 from ..web.extension import LogStream
 from ..web.page import NAME as PAGE
 
@@ -24,6 +25,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     def check_access() -> Response | None:
         """For what is nobody's, too: who may not ask is not told what there is."""
         return logs.check_access() if request.blueprint is None else None
+
+    endpoint: Endpoint = app.extensions["logstream"]
+    app.after_request(endpoint.limit_stall)  # of what is nobody's, too
 
     @app.get("/favicon.ico")
     def icon() -> BaseResponse:

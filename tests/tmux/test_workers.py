@@ -218,7 +218,7 @@ def test_the_exit_status_is_kept_where_tmux_or_script_tells_it(start: Starting, 
         server.log(name).touch()
         tmux.begin(name, command)
     server.log("recorded").write_text('text\r\n\nScript done on 2026-01-01 [COMMAND_EXIT_CODE="7"]\n')
-    wait_until(lambda: row(server, "three").get("exit_status") == 3, 5)
+    wait_until(lambda: row(server, "three").get("exit_status") == 3)
     assert row(server, "three")["state"] == "running"
     for name in ("three", "none"):
         tmux.end(name)

@@ -195,7 +195,7 @@ def test_expressions_and_case(open_page: Opening, server: ServerProcess, browser
     assert search.run("return document.querySelector('#search input').ariaInvalid") == "true"
     assert search.marked() == []
     search.press(Keys.ENTER)
-    complaints = [entry for entry in browser.driver.get_log("browser") if "400" in entry["message"]]
+    complaints = [entry for entry in browser.driver.get_log("browser") if "q=a%28b&" in entry["message"]]
     assert len(complaints) == 1
     search.type("beta")
     search.await_said("1 hit")

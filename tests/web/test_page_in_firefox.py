@@ -112,7 +112,7 @@ def test_what_is_read_stays_where_it_is(firefox: Firefox, server: ServerProcess)
         assert page.top_line() == reading
     for size in ((400, 700), (1200, 500), (360, 300), (1000, 700)):
         page.resize(*size)
-        assert page.top_line() == reading
+        wait_until(lambda: page.top_line() == reading)
     firefox.press("End")
     wait_until(lambda: page.is_following() and page.is_at_end())
 
