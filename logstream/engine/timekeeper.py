@@ -221,7 +221,9 @@ class Timekeeper:
 
     def _begin(self, name: str, file: LogFile, look: _Look, standing: Standing) -> _Note:
         """What was seen of a log, beginning now, or where it is written down that somebody has left off."""
-        written = self._read(name, file)
+        record = file_name(name, self._suffix)
+        is_recorded = self._records.stat(record) is not None
+        written = self._read(name, file) if is_recorded else []
         is_known = bool(written) and written[-1].fits(file)
         note = _Note(look, standing)
         if is_known and written[-1].size == standing.size:
@@ -231,7 +233,8 @@ class Timekeeper:
             note.unwritten.append(Standing(0, at, at, "0.00000000"))
         if not is_known:
             try:
-                self._records.remove(file_name(name, self._suffix))
+                if is_recorded:
+                    self._records.remove(record)
                 if time.monotonic() - self._cleared >= _CLEARED:
                     self._cleared = time.monotonic()
                     self._clear_away()
