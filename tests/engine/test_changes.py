@@ -84,9 +84,15 @@ def recreate(path: Path, text: str, *, pause: float = 0.0) -> None:
     path.write_text(text)
 
 
+def is_removed(directory: Path) -> bool:
+    """Whether a directory could be removed; the manager may write its state into it meanwhile."""
+    shutil.rmtree(directory, ignore_errors=True)
+    return not directory.exists()
+
+
 def recreate_directory(path: Path, text: str, *, pause: float = 0.0) -> None:
     """Remove a log's directory and make both again."""
-    shutil.rmtree(path.parent)
+    wait_until(lambda: is_removed(path.parent))
     threading.Event().wait(pause)
     path.parent.mkdir()
     path.write_text(text)
