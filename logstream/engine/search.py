@@ -5,10 +5,8 @@ Offsets and sizes are bytes, places in a text are characters.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +19,7 @@ from .lines import PIECE, first_cut, lines_around
 from .logfile import LogFile
 from .pacing import Pace
 from .patterns import Pattern
+from .places import Places
 
 MOST_AT_ONCE = 4  # searches
 MOST_HITS = 10_000  # of one search
@@ -36,10 +35,6 @@ _MISSES = 16
 _SKIPPED = 16 * 1024
 _PROGRESS = 0.5  # seconds after which it is said how far a search is
 _COUNTED = 16 * 1024 * 1024  # lines of so much are counted at once where all numbers are wanted
-
-
-class BusyError(Exception):
-    """There are as many searches as there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +108,7 @@ class Searches:
         self._indexes = indexes
         self._pace = pace
         self._others = others
-        self._places = threading.Semaphore(MOST_AT_ONCE)
-
-    def enter(self) -> contextlib.ExitStack:
-        """A place among the searches, to be closed. Raises BusyError."""
-        if not self._places.acquire(blocking=False):
-            raise BusyError
-        place = contextlib.ExitStack()
-        place.callback(self._places.release)
-        return place
+        self.places = Places(MOST_AT_ONCE, "searches are going on")
 
     def run(self, session_name: str, file: LogFile, query: Query) -> Iterator[Hit | Progress | End]:
         """What is found in a session's log; the last one is an End. Raises OSError."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Callable, Iterator
 
 from ..plain import PlainText
 from .logfile import LogFile
 from .pacing import Pace
+from .places import Places
 from .reading import Reader, RewrittenError
 
 MOST_AT_ONCE = 4  # texts
 
 _PIECE = 8 * 1024  # bytes that a terminal is given at once
-
-
-class BusyError(Exception):
-    """There are as many texts as there may be."""
 
 
 class Texts:
@@ -27,15 +22,7 @@ class Texts:
         """They rest between slices of work while there are `others()` whom they would delay."""
         self._pace = pace
         self._others = others
-        self._places = threading.Semaphore(MOST_AT_ONCE)
-
-    def enter(self) -> contextlib.ExitStack:
-        """A place among them, to be closed. Raises BusyError."""
-        if not self._places.acquire(blocking=False):
-            raise BusyError
-        place = contextlib.ExitStack()
-        place.callback(self._places.release)
-        return place
+        self.places = Places(MOST_AT_ONCE, "logs are being turned into text")
 
     def run(self, file: LogFile, columns: int | None = None) -> Iterator[str]:
         """What a terminal shows of a log as it is now, in pieces; empty ones, too, so that who takes them can leave.

@@ -279,6 +279,11 @@ class Endpoint:
             connection.abort()
 
 
+def current_endpoint() -> Endpoint:
+    """The endpoint of the current request's app."""
+    return cast(Endpoint, current_app.extensions["logstream"])
+
+
 _FULL = Refusal(
     503,
     "The server is full. Try again later.",

@@ -32,10 +32,14 @@ class Gate:
         """Why the current request is refused; None if it is not. Raises what the hook raises."""
         return self.access.check(request, monitoring=monitoring)
 
-    def check_session(self, session_name: str | None) -> Refusal | None:
-        """Why the current request is refused a session, where it is about one; also where the hook fails."""
-        if session_name is None:
-            return None
+    def check_view(self, *, monitoring: bool = False) -> Refusal | None:
+        """The same for a request that may be about a session, by the name in its address."""
+        session_name: str | None = (request.view_args or {}).get("name")
+        refusal = self.check(monitoring=monitoring)
+        return refusal if refusal is not None or session_name is None else self.check_session(session_name)
+
+    def check_session(self, session_name: str) -> Refusal | None:
+        """Why the current request is refused a session; also where the hook fails."""
         try:
             return self.access.check_session(session_name)
         except Exception:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from typing import cast
-
 import orjson
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from ..engine.lines import MOST_LINES, lines_around
-from ..protocol import ProtocolError
-from .endpoint import Endpoint
-from .query import OptionError, check_options, number
-
-logger = logging.getLogger(__name__)
+from .endpoint import current_endpoint
+from .query import check_options, number
+from .refusals import cannot_be_read
 
 _USUAL = 50  # lines on each side
 
@@ -24,24 +19,17 @@ def add_routes(page: Blueprint) -> None:
 
 
 def _lines(name: str) -> Response:
-    endpoint = cast(Endpoint, current_app.extensions["logstream"])
-    manager = endpoint.manager
-    try:
-        check_options("at", "before", "after")
-        at = number("at", 0)
-        before, after = (number(side, _USUAL, most=MOST_LINES) for side in ("before", "after"))
-        file = endpoint.open_log(name, level=False)
-    except OptionError as error:
-        return Response(f"{error}\n", status=400, mimetype="text/plain")
-    except ProtocolError as error:
-        return Response(f"{error}\n", status=404, mimetype="text/plain")
+    endpoint = current_endpoint()
+    check_options("at", "before", "after")
+    at = number("at", 0)
+    before, after = (number(side, _USUAL, most=MOST_LINES) for side in ("before", "after"))
+    file = endpoint.open_log(name, level=False)
     try:
         lines = lines_around(file, at, before, after)
-        first = manager.line_indexes.of(name, file).line_at(file, lines[0].offset) if lines else None
+        first = endpoint.manager.line_indexes.of(name, file).line_at(file, lines[0].offset) if lines else None
         size = file.size()
     except OSError as error:
-        logger.warning("session %r cannot be read: %s", name, error)
-        return Response(f"Session {name!r} cannot be read.\n", status=503, mimetype="text/plain")
+        return cannot_be_read(name, error)
     entries = []
     for line in lines:
         text = line.data.decode(errors="replace")

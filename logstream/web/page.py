@@ -25,14 +25,14 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from ..engine.completion import Listing
 from ..engine.sessions import Session, directory_problem, find_session, list_sessions, unreadable
-from ..protocol import ProtocolError
 from ..tmux import Running
 from .access import WRONG_TOKEN
 from .conditional import json_response
-from .endpoint import Endpoint
+from .endpoint import current_endpoint
 from .gate import Gate
 from .lines import add_routes as add_lines_route
 from .raw import close_unsent, raw_response
+from .refusals import cannot_be_read, plain_answer, refuse_errors
 from .search import add_routes as add_search_routes
 from .text import add_routes as add_text_route
 from .times import add_routes as add_times_route
@@ -54,8 +54,9 @@ def create_page() -> Blueprint:
     page = Blueprint(NAME, __name__, static_folder="static", template_folder="templates")
     page.before_request(_check_access)
     page.after_request(_secure)
-    page.after_request(lambda response: _endpoint().limit_stall(response))
+    page.after_request(lambda response: current_endpoint().limit_stall(response))
     page.teardown_request(close_unsent)
+    refuse_errors(page)
     page.context_processor(lambda: {"logged_in": _gate().access.has_cookie(request), "theme": _theme()})
     page.get("/", endpoint="index")(_index)
     page.get("/sessions", endpoint="sessions")(_sessions)
@@ -76,7 +77,7 @@ def _index() -> str:
 
 def _sessions() -> Response:
     """The sessions that this client may see, the one that changed last first."""
-    endpoint = _endpoint()
+    endpoint = current_endpoint()
     config = current_app.config
     now = time.time()
     if endpoint.fleet is not None:
@@ -95,7 +96,7 @@ def _sessions() -> Response:
 def _unreadable(sentence: str) -> Response:
     """The answer where the directory of the logs cannot be read: nothing is known of what is in it."""
     _gate().refusals.warning("refused a request for %s: %s", ascii(request.path[:100]), sentence)
-    return Response(f"{sentence}\n", status=503, mimetype="text/plain")
+    return plain_answer(sentence, 503)
 
 
 def _entry(session: Session, completions: Listing, running: Running | None, now: float) -> dict[str, object]:
@@ -136,13 +137,13 @@ def _session(name: str) -> str | Response:
         session=name,
         # Its path alone: whether TLS ends before us, only the browser knows.
         endpoint=urlsplit(url_for("logstream.websocket")).path,
-        elsewhere=_endpoint().fleet is not None,
+        elsewhere=current_endpoint().fleet is not None,
     )
 
 
 def _one(name: str) -> Response:
     """A session's row, and how large its terminal is, as long as tmux has it."""
-    endpoint = _endpoint()
+    endpoint = current_endpoint()
     config = current_app.config
     fleet = endpoint.fleet
     if fleet is not None:
@@ -179,15 +180,11 @@ def _wants_json() -> bool:
 
 
 def _raw(name: str) -> Response:
-    try:
-        file = _endpoint().open_log(name)
-    except ProtocolError as error:
-        return Response(f"{error}\n", status=404, mimetype="text/plain")
+    file = current_endpoint().open_log(name)
     try:
         return raw_response(file, name + current_app.config["LOGSTREAM_SUFFIX"])
     except OSError as error:
-        logger.warning("session %r cannot be read: %s", name, error)
-        return Response(f"Session {name!r} cannot be read.\n", status=503, mimetype="text/plain")
+        return cannot_be_read(name, error)
 
 
 def _login() -> BaseResponse:
@@ -226,7 +223,7 @@ def _check_access() -> BaseResponse | None:
     if view == "login":
         return None
     gate = _gate()
-    refusal = gate.check() or gate.check_session((request.view_args or {}).get("name"))
+    refusal = gate.check_view()
     if refusal is not None:
         refused = gate.refuse(refusal)
         if view not in _PAGES or _wants_json():
@@ -308,9 +305,5 @@ def _view() -> str:
     return (request.endpoint or "").rpartition(".")[2]
 
 
-def _endpoint() -> Endpoint:
-    return cast(Endpoint, current_app.extensions["logstream"])
-
-
 def _gate() -> Gate:
-    return _endpoint().gate
+    return current_endpoint().gate

@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import orjson
 from flask import Blueprint, Response, current_app, request
 
 from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager
-from ..engine.patterns import Pattern, PatternError
-from ..engine.search import MOST_AT_ONCE, MOST_CONTEXT, MOST_HITS, BusyError, End, Hit, Query
+from ..engine.patterns import Pattern
+from ..engine.search import MOST_CONTEXT, MOST_HITS, End, Hit, Query
 from ..engine.sessions import list_sessions, unreadable
 from ..protocol import ProtocolError
-from .endpoint import Endpoint
+from .endpoint import current_endpoint
 from .query import OptionError, check_options, flag, number
+from .refusals import plain_answer
 from .text import matching_lines, text_response
 
 logger = logging.getLogger(__name__)
@@ -35,15 +36,10 @@ def add_routes(page: Blueprint) -> None:
 
 def _search(name: str) -> Response:
     is_text = "format" in request.args
-    try:
-        query = _query(_TEXT_OPTIONS if is_text else _OPTIONS)
-        if request.args.get("format", "text") != "text":
-            raise OptionError("'format' must be text, or left out for JSON lines.")
-        file = _endpoint().open_log(name)  # an error is said by the status
-    except ProtocolError as error:
-        return _refusal(f"{error}", 404)
-    except (OptionError, PatternError) as error:
-        return _refusal(f"{error}", 400)
+    query = _query(_TEXT_OPTIONS if is_text else _OPTIONS)
+    if request.args.get("format", "text") != "text":
+        raise OptionError("'format' must be text, or left out for JSON lines.")
+    file = current_endpoint().open_log(name)  # an error is said by the status
     if is_text:
         return _begin(lambda: _text(name, file, query))
     file.close()
@@ -51,23 +47,20 @@ def _search(name: str) -> Response:
 
 
 def _text(name: str, file: LogFile, query: Query) -> Response:
-    lines = matching_lines(_endpoint().manager.searches, name, file, query)
+    lines = matching_lines(current_endpoint().manager.searches, name, file, query)
     return text_response(name, f"{name}.matches.txt", lines)
 
 
 def _search_all() -> Response:
     if "from" in request.args or "to" in request.args:
-        return _refusal("'from' and 'to' are places in one session's log.", 400)
-    try:
-        query = _query(_OPTIONS)
-    except (OptionError, PatternError) as error:
-        return _refusal(f"{error}", 400)
+        raise OptionError("'from' and 'to' are places in one session's log.")
+    query = _query(_OPTIONS)
     config = current_app.config
     try:
         sessions = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
     except OSError as error:
-        return _refusal(unreadable(error), 503)
-    names = [session.name for session in sessions if _endpoint().gate.allows(session.name)]
+        return plain_answer(unreadable(error), 503)
+    names = [session.name for session in sessions if current_endpoint().gate.allows(session.name)]
     return _begin(lambda: _hits(names, query, named=True))
 
 
@@ -89,12 +82,7 @@ def _query(options: tuple[str, ...]) -> Query:
 
 def _begin(answer: Callable[[], Response]) -> Response:
     """An answer that is made while it goes out, if there is a place for one more."""
-    try:
-        place = _endpoint().manager.searches.enter()
-    except BusyError:
-        refusal = _refusal(f"{MOST_AT_ONCE} searches are going on, which is the most. Try again later.", 503)
-        refusal.headers["Retry-After"] = "1"
-        return refusal
+    place = current_endpoint().manager.searches.places.enter()
     try:
         response = answer()
     except BaseException:
@@ -105,7 +93,7 @@ def _begin(answer: Callable[[], Response]) -> Response:
 
 
 def _hits(names: list[str], query: Query, *, named: bool) -> Response:
-    response = Response(_lines(_endpoint().manager, names, query, named), mimetype="application/x-ndjson")
+    response = Response(_lines(current_endpoint().manager, names, query, named), mimetype="application/x-ndjson")
     response.headers["X-Accel-Buffering"] = "no"  # or nginx would keep hits back
     return response
 
@@ -150,11 +138,3 @@ def _fields(hit: Hit) -> dict[str, object]:
 
 def _line(fields: Mapping[str, object]) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _refusal(sentence: str, status: int) -> Response:
-    return Response(f"{sentence}\n", status=status, mimetype="text/plain")
-
-
-def _endpoint() -> Endpoint:
-    return cast(Endpoint, current_app.extensions["logstream"])

@@ -10,20 +10,17 @@ import socket
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import cast
 from urllib.parse import quote
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from ..engine.escapes import plain
 from ..engine.logfile import LogFile
 from ..engine.reading import RewrittenError
 from ..engine.search import MOST_HITS, End, Hit, Query, Searches
-from ..engine.texts import MOST_AT_ONCE, BusyError
 from ..plain import MAX_COLUMNS, MIN_COLUMNS
-from ..protocol import ProtocolError
-from .endpoint import Endpoint
-from .query import OptionError, check_options, number
+from .endpoint import current_endpoint
+from .query import check_options, number
 from .sockets import find_socket
 
 logger = logging.getLogger(__name__)
@@ -38,21 +35,13 @@ def add_routes(page: Blueprint) -> None:
 
 
 def _text(name: str) -> Response:
-    endpoint = cast(Endpoint, current_app.extensions["logstream"])
-    try:
-        check_options("columns")
-        columns = number("columns", 0, least=MIN_COLUMNS, most=MAX_COLUMNS) or None
-        file = endpoint.open_log(name)
-    except OptionError as error:
-        return Response(f"{error}\n", status=400, mimetype="text/plain")
-    except ProtocolError as error:
-        return Response(f"{error}\n", status=404, mimetype="text/plain")
-    try:
-        place = endpoint.manager.texts.enter()
-    except BusyError:
-        refusal = f"{MOST_AT_ONCE} logs are being turned into text, which is the most. Try again later.\n"
-        return Response(refusal, status=503, mimetype="text/plain", headers={"Retry-After": "1"})
-    response = text_response(name, f"{name}.txt", endpoint.manager.texts.run(file, columns))
+    endpoint = current_endpoint()
+    check_options("columns")
+    columns = number("columns", 0, least=MIN_COLUMNS, most=MAX_COLUMNS) or None
+    file = endpoint.open_log(name)
+    texts = endpoint.manager.texts
+    place = texts.places.enter()
+    response = text_response(name, f"{name}.txt", texts.run(file, columns))
     response.call_on_close(place.close)
     return response
 

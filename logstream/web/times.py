@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from typing import cast
-
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from ..engine.arrivals import Span, place_at, spans
 from ..engine.lines import lines_around
 from ..engine.logfile import LogFile
-from ..protocol import ProtocolError
-from .endpoint import Endpoint
+from .endpoint import current_endpoint
 from .query import OptionError, check_options, moment, number
-
-logger = logging.getLogger(__name__)
+from .refusals import cannot_be_read
 
 
 def add_routes(page: Blueprint) -> None:
@@ -24,28 +19,22 @@ def add_routes(page: Blueprint) -> None:
 
 
 def _times(name: str) -> Response:
-    try:
-        check_options("from", "to", "at")
-        start, stop = number("from", 0), number("to", 0) if "to" in request.args else None
-        at = moment("at")
-        if at is not None and len(request.args.keys() & {"from", "to"}):
-            raise OptionError("'at' is a time, and asks for a place: 'from' and 'to' are places, and ask for times.")
-        file = _endpoint().open_log(name, level=False)
-    except OptionError as error:
-        return Response(f"{error}\n", status=400, mimetype="text/plain")
-    except ProtocolError as error:
-        return Response(f"{error}\n", status=404, mimetype="text/plain")
+    check_options("from", "to", "at")
+    start, stop = number("from", 0), number("to", 0) if "to" in request.args else None
+    at = moment("at")
+    if at is not None and len(request.args.keys() & {"from", "to"}):
+        raise OptionError("'at' is a time, and asks for a place: 'from' and 'to' are places, and ask for times.")
+    file = current_endpoint().open_log(name, level=False)
     try:
         fields = _arrivals(name, file, start, stop) if at is None else _place(name, file, at)
     except OSError as error:
-        logger.warning("session %r cannot be read: %s", name, error)
-        return Response(f"Session {name!r} cannot be read.\n", status=503, mimetype="text/plain")
+        return cannot_be_read(name, error)
     return Response(orjson.dumps(fields), mimetype="application/json")
 
 
 def _arrivals(name: str, file: LogFile, start: int, stop: int | None) -> dict[str, object]:
     """When the bytes between two offsets came. Raises OSError."""
-    standings = _endpoint().manager.times.of(name, file)
+    standings = current_endpoint().manager.times.of(name, file)
     size = standings[-1].size
     return {
         "size": size,
@@ -55,7 +44,7 @@ def _arrivals(name: str, file: LogFile, start: int, stop: int | None) -> dict[st
 
 def _place(name: str, file: LogFile, at: int) -> dict[str, object]:
     """The line that came at a time, or else the next one; the last one where there is none. Raises OSError."""
-    standings = _endpoint().manager.times.of(name, file)
+    standings = current_endpoint().manager.times.of(name, file)
     size = standings[-1].size
     lines = lines_around(file, place_at(standings, at), 0, 0)
     if not lines:
@@ -69,7 +58,3 @@ def _fields(span: Span) -> dict[str, object]:
     """Times as all of the page's are: seconds since the epoch."""
     earliest, latest = (None if time is None else time / 1000 for time in (span.earliest, span.latest))
     return {"offset": span.offset, "end": span.end, "earliest": earliest, "latest": latest}
-
-
-def _endpoint() -> Endpoint:
-    return cast(Endpoint, current_app.extensions["logstream"])

@@ -18,7 +18,8 @@ from logstream.engine.lines import PIECE
 from logstream.engine.logfile import LogFile
 from logstream.engine.pacing import Pace
 from logstream.engine.patterns import Pattern
-from logstream.engine.search import MOST_AT_ONCE, BusyError, End, Hit, Neighbour, Progress, Query, Searches, search
+from logstream.engine.places import BusyError
+from logstream.engine.search import MOST_AT_ONCE, End, Hit, Neighbour, Progress, Query, Searches, search
 from logstream.engine.state import StateDirectory
 
 from .logs import BLOCK, FIRST, contents, make_log, padding, paddings, split, without_sequences, words
@@ -279,11 +280,11 @@ def test_there_is_a_bound_on_searches_at_once(tmp_path: Path) -> None:
     pace = Pace()
     indexes = LineIndexes(str(tmp_path), ".out", StateDirectory(str(tmp_path / "state")), pace)
     searches = Searches(indexes, pace, lambda: False)
-    places = [searches.enter() for _ in range(MOST_AT_ONCE)]
+    places = [searches.places.enter() for _ in range(MOST_AT_ONCE)]
     with pytest.raises(BusyError):
-        searches.enter()
+        searches.places.enter()
     places.pop().close()
-    places.append(searches.enter())
+    places.append(searches.places.enter())
     for place in places:
         place.close()
 
