@@ -40,16 +40,6 @@ _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind
 _RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
 
 
-class _Changed:
-    """An event as far as watchdog's `handle_event` looks at one, and all that can matter of most of them."""
-
-    __slots__ = ("wd",)
-    is_queue_overflow = is_ignored = False
-
-    def __init__(self, wd: int) -> None:
-        self.wd = wd
-
-
 class InotifyObserver(BaseObserver):
     """One observer for all files, whose emitter reads the kernel's queue, and wakes on its own thread.
 
@@ -106,7 +96,8 @@ class Inotify(EventEmitter, InotifyFD):
         self._is_reading = False  # or else `close` leaves the descriptors to a thread that may never come to be
         self.relief = relief
         self.on_overflow = on_overflow
-        self._events: deque[_Changed | InotifyEvent] = deque()  # read, and not handled yet
+        # Read, and not handled yet: the watches of files that have changed, and what is for watchdog's own tables.
+        self._events: deque[int | InotifyEvent] = deque()
         self.loop = Loop("logstream-inotify", self._read_on)
         self.loop.thread = self
         self.name = "logstream-inotify"
@@ -118,24 +109,22 @@ class Inotify(EventEmitter, InotifyFD):
     def _read_on(self, shift: Shift) -> None:
         while self.should_keep_running():
             while self._events:
-                self.handle_event(self._events.popleft())  # type: ignore[arg-type]
+                event = self._events.popleft()
+                if isinstance(event, int):
+                    self._tell(event)
+                else:
+                    self.handle_event(event)
                 if shift.stuck_with is not None and self.relief.come_back(shift):
                     return
-            events = self._read_event_buffer(_EVENTS)
-            if len(events) != _EVENT.size:
-                self._take_apart(events)
-                continue
-            wd, mask, _, _ = _EVENT.unpack(events)  # one event alone, as nearly always
-            if mask & _RARE:
-                self._take_apart(events)
-                continue
-            with self._lock:
-                found = self._watch_for_wd.get(wd)
-                watches = list(found.callbacks.values()) if found is not None else ()
-            for watch in watches:
-                self.relief.wake(shift, watch.follower)  # type: ignore[attr-defined]
-            if shift.stuck_with is not None and self.relief.come_back(shift):
-                return
+            self._take_apart(self._read_event_buffer(_EVENTS))
+
+    def _tell(self, wd: int) -> None:
+        """What watchdog does where a file has changed, but without an object of the event: nobody looks at it."""
+        with self._lock:
+            found = self._watch_for_wd.get(wd)  # type: ignore[call-overload]
+            watches = list(found.callbacks.values()) if found is not None else ()
+        for watch in watches:
+            watch.on_event(wd)
 
     def _take_apart(self, events: bytes) -> None:
         changed: dict[int, None] = {}
@@ -148,7 +137,7 @@ class Inotify(EventEmitter, InotifyFD):
                 rare.append(InotifyEvent(WatchDescriptor(wd), Mask(mask), cookie, b""))
             else:
                 changed[wd] = None
-        self._events.extend(map(_Changed, changed))
+        self._events.extend(changed)
         self._events.extend(rare)
 
 
@@ -183,7 +172,7 @@ class Watch:
         self._inotify.remove_callbacks([(self._wd, self._id)])
         self.file = None
 
-    def on_event(self, event: InotifyEvent) -> None:
+    def on_event(self, event: object) -> None:
         """The file has changed."""
         inotify = self._inotify
         inotify.relief.wake(inotify.loop.shift, self.follower)
