@@ -55,16 +55,12 @@ export class ExcerptLines {
     const same = answer.at(0);
     if (last === undefined || same === undefined || !(isSame(last, same) || hasGoneOn(last, same))) return null;
     const lines = answer.slice(isSame(last, same) ? 1 : 0);
-    if (!isSame(last, same)) this.#pop();
+    if (!isSame(last, same)) this.dropLast(1);
     else last.line ??= same.line;
     this.lines.push(...lines);
     this.characters += lengthOf(lines);
     this.#number();
     return lines;
-  }
-
-  #pop() {
-    this.characters -= lengthOf(this.lines.splice(-1));
   }
 
   /** Let go of so many of the first ones. @param {number} count */

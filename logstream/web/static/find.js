@@ -361,7 +361,6 @@ export class Find {
     this.#onFilter();
     if (this.#line.isOpen) this.#showHits();
     else this.#line.open();
-    if (this.#finder !== null) this.#showHits();
   }
 
   /** @param {boolean} isOn */

@@ -91,15 +91,6 @@ export class HitList {
     return true;
   }
 
-  /** Put the focus on the current hit, or the first one in sight. */
-  focus() {
-    const { top } = this.#scroller.getBoundingClientRect();
-    const seen = [...this.#items.values()].find((item) => item.getBoundingClientRect().bottom > top);
-    const link = (this.#itemAt(this.#current) ?? seen)?.querySelector("a");
-    if (link == null) this.#scroller.focus();
-    else link.focus();
-  }
-
   /** @param {Hit} hit */
   #make(hit) {
     const item = document.createElement("li");

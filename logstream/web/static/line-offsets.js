@@ -23,7 +23,7 @@ export class LineOffsets {
 
   /** Lines before this one are not asked for again. @param {number} line */
   forget(line) {
-    const count = this.#marks.findLastIndex((mark) => mark.line <= line);
+    const count = this.#indexOf(line);
     if (count > 0) this.#marks.splice(0, count);
   }
 
@@ -31,17 +31,23 @@ export class LineOffsets {
   find(line) {
     const marks = this.#marks;
     if (marks.length === 0) return null;
-    let [low, high] = [0, marks.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (marks[middle].line <= line) low = middle;
-      else high = middle - 1;
-    }
-    const [mark, next] = [marks[low], marks[low + 1]];
+    const at = this.#indexOf(line);
+    const [mark, next] = [marks[at], marks[at + 1]];
     const lines = Math.max(0, line - mark.line);
     const share = next === undefined ? 0 : lines / (next.line - mark.line);
     const estimate = Math.round(mark.offset + share * ((next?.offset ?? mark.offset) - mark.offset));
     return { offset: Math.round(mark.offset), lines, estimate };
+  }
+
+  /** The place of the last mark that is not behind a line; 0 if none is. @param {number} line */
+  #indexOf(line) {
+    let [low, high] = [0, this.#marks.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#marks[middle].line <= line) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 }
 
