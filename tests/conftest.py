@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from .hanging_disk import HangingDisk
 from .serving import ServerProcess, Starting, wait_until
 from .surroundings import forget_environment, pass_on_no_ignored_signals
 from .tmux.tmuxserver import TmuxServer
@@ -107,6 +108,16 @@ def address() -> Iterator[str]:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, and so may have it too
         sock.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{sock.getsockname()[1]}"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[HangingDisk]:
+    """A disk that can hang, and answers in the end, when all who use it are gone."""
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    disk = HangingDisk(tmp_path, mount_point)
+    yield disk
+    disk.close()
 
 
 @pytest.fixture(params=["gunicorn", "flask"])

@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -124,6 +125,16 @@ class ServerProcess:
             return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+
+    def begin(self, path: str) -> socket.socket:
+        """Ask, and read no more than that the answer has begun."""
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", self.port))
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert sock.recv(12) == b"HTTP/1.1 200"
+        return sock
 
     def complete(self, session: str) -> None:
         """Tell the server that a session is complete."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +12,6 @@ from .conftest import Fleet
 from .test_fleet import append
 
 IN_TIME = 3.0  # seconds; those who hang are found one after the other, and the disk would hang for ever
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[HangingDisk]:
-    """A disk that answers in the end, when all who use it are gone."""
-    mount_point = tmp_path / "disk"
-    mount_point.mkdir()
-    disk = HangingDisk(tmp_path, mount_point)
-    yield disk
-    disk.close()
 
 
 @pytest.mark.parametrize("call", ["read", "getattr"])

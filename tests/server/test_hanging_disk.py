@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,6 @@ from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import Viewer
 
 PROMISED = 0.5  # seconds in which the others' lines come
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[HangingDisk]:
-    """A disk that answers in the end."""
-    mount_point = tmp_path / "disk"
-    mount_point.mkdir()
-    disk = HangingDisk(tmp_path, mount_point)
-    yield disk
-    disk.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
 from ..serving import PATIENCE, ServerProcess, wait_until
-from .test_search import begin, make_hole
+from .test_search import make_hole
 
 LINES = 120_000  # more than a page keeps
 EVERY = 10_000  # there is a needle in so many lines
@@ -320,7 +320,7 @@ def test_too_many_searches_are_waited_for(open_page: Opening, server: ServerProc
     browser.outages = True  # it complains of each 503
     with contextlib.ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(contextlib.closing(begin(server, "/sessions/hole/search?q=needle")))
+            stack.enter_context(contextlib.closing(server.begin("/sessions/hole/search?q=needle")))
         search = open_search(open_page("waiting"), "needle")
         search.await_said("0+ hits, 0 % searched, waiting for other searches")
     search.await_said("1 hit")

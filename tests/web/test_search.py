@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from ..serving import PATIENCE, ServerProcess, Starting, wait_until
+from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import Viewer
 
 
@@ -24,17 +23,6 @@ def ask(server: ServerProcess, path: str, **options: object) -> tuple[list[dict[
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-ndjson")
     *lines, end = map(json.loads, answer.body.splitlines())
     return [line for line in lines if "text" in line], end
-
-
-def begin(server: ServerProcess, path: str) -> socket.socket:
-    """Ask for a search, and read no more than that it has begun."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(PATIENCE)
-    sock.connect(("127.0.0.1", server.port))
-    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    assert sock.recv(12) == b"HTTP/1.1 200"
-    return sock
 
 
 def make_hole(server: ServerProcess, session: str) -> None:
@@ -158,7 +146,7 @@ def test_hits_come_as_they_are_found(server: ServerProcess, session: str) -> Non
     make_hole(server, session)
     with server.log(session).open("r+b") as log:
         log.write(b"the needle\n")
-    with contextlib.closing(begin(server, f"/sessions/{session}/search?q=needle")) as sock:
+    with contextlib.closing(server.begin(f"/sessions/{session}/search?q=needle")) as sock:
         data = b""
         while b"the needle" not in data:
             piece = sock.recv(65536)
@@ -170,7 +158,7 @@ def test_a_search_ends_with_its_client_and_one_too_many_is_refused(server: Serve
     """Places are free again soon after their clients have gone, found anything or not."""
     make_hole(server, session)
     path = f"/sessions/{session}/search?q=needle"
-    socks = [begin(server, path) for _ in range(4)]
+    socks = [server.begin(path) for _ in range(4)]
     answer = server.fetch(path)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     for sock in socks:
@@ -193,7 +181,7 @@ def test_lines_of_others_arrive_beside_searches(start: Starting) -> None:
     path.touch()
     with contextlib.ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(contextlib.closing(begin(server, "/sessions/hole/search?q=needle&regex=1")))
+            stack.enter_context(contextlib.closing(server.begin("/sessions/hole/search?q=needle&regex=1")))
         viewer = stack.enter_context(contextlib.closing(Viewer(server.port)))
         viewer.subscribe("log")
         text = ""

@@ -11,7 +11,7 @@ import pytest
 
 from logstream.engine.texts import MOST_AT_ONCE
 
-from ..serving import PATIENCE, Answer, ServerProcess, Starting, wait_until
+from ..serving import Answer, ServerProcess, Starting, wait_until
 
 NOISE = b"\x1b[31mred\x1b[0m \x1b]0;title\x07" + "grün 日\r\n".encode()
 
@@ -23,21 +23,10 @@ def fetch(server: ServerProcess, path: str) -> Answer:
     return answers[-1]
 
 
-def begin(server: ServerProcess, path: str) -> socket.socket:
-    """Ask, and read no more than that the answer has begun."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(PATIENCE)
-    sock.connect(("127.0.0.1", server.port))
-    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    assert sock.recv(12) == b"HTTP/1.1 200"
-    return sock
-
-
 def begin_another(server: ServerProcess, path: str, socks: list[socket.socket]) -> int:
     """The same once more, if there is a place: what another test has asked for may still go out. How many there are."""
     with contextlib.suppress(AssertionError):
-        socks.append(begin(server, path))
+        socks.append(server.begin(path))
     return len(socks)
 
 
@@ -72,7 +61,7 @@ def test_a_large_log_takes_little_memory(server: ServerProcess, session: str) ->
     fetch(server, f"/sessions/{session}/text?columns=3")  # whatever one needs at all
     before = server.memory()
     begun = time.monotonic()
-    with begin(server, f"/sessions/{session}/text"):
+    with server.begin(f"/sessions/{session}/text"):
         assert time.monotonic() - begun < 5
     assert server.memory() - before < 16 << 20
 
@@ -95,7 +84,7 @@ def test_who_leaves_lets_go_and_no_more_than_so_many_are_served(server: ServerPr
 def test_a_log_that_is_truncated_cuts_the_answer_off(server: ServerProcess, session: str) -> None:
     """Nobody takes it for whole."""
     server.log(session).write_bytes(b"a line of text\n" * 3_000_000)
-    with begin(server, f"/sessions/{session}/text") as sock:
+    with server.begin(f"/sessions/{session}/text") as sock:
         data = bytearray()
         while len(data) < 10_000:
             data += sock.recv(1 << 20)
