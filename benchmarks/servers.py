@@ -251,10 +251,10 @@ class SendFile(Server):
 
 
 def allow_instances() -> str | None:
-    """Have as many inotify instances as 500 tails take; returns how many there were, None where nobody lets us."""
+    """Have as many inotify instances as 500 tails take; returns how many there were, None where nothing changed."""
     before = _INSTANCES.read_text()
     if int(before) >= _ENOUGH:
-        return before
+        return None
     try:
         _INSTANCES.write_text(f"{_ENOUGH}")
     except OSError:

@@ -169,12 +169,13 @@ def tail(
 
 def _session_names(names: tuple[str, ...]) -> list[str]:
     """Each of them once. Ends where one is none."""
+    decoded = list(dict.fromkeys(map(in_utf8, names)))
     try:
-        for name in names:
-            check_session_name(in_utf8(name))
+        for name in decoded:
+            check_session_name(name)
     except ProtocolError as error:
         _fail(str(error))
-    return list(dict.fromkeys(map(in_utf8, names)))
+    return decoded
 
 
 def _lines(value: str | None) -> tuple[int | None, int]:

@@ -96,12 +96,12 @@ class Announcer:
         ]
         self._look = threading.Event()  # now, without waiting
         self._speak = threading.Event()
-        self._found: dict[str, bytes] | None = None  # as last looked at; None before that
+        self._found: dict[str, bytes] = {}  # as last looked at
         # Only for the thread that looks: the final cursors of logs as they were.
         self._cursors: dict[str, tuple[Signature, str | None]] = {}
+        self._again = 0.0  # when all is announced again; any thread may set it to 0
         # Only for the thread that speaks:
         self._announced: dict[str, bytes] = {}
-        self._again = 0.0  # when all is announced again
         self._yielded = float("-inf")  # when another one spoke for this host last
 
     def start(self) -> None:
@@ -146,7 +146,7 @@ class Announcer:
             self._speak.clear()
             try:
                 if self._bus.is_connected and self._has_turn():
-                    self._announce(self._found or {})
+                    self._announce(self._found)
             except BusError as error:
                 self._again = 0.0
                 if self._bus.is_connected:
@@ -184,7 +184,7 @@ class Announcer:
             sessions = list_sessions(self._directory, self._suffix)[:_MOST_SESSIONS]
         except OSError as error:
             self._troubles.warning("%s", unreadable(error))
-            return self._found or {}  # what there is now is not known
+            return self._found  # what there is now is not known
         with self._completions.listed() as completed_since:
             return {one.name: self._entry(one, completed_since(one.name, one.signature)).pack() for one in sessions}
 
@@ -305,10 +305,11 @@ class Registry:
         """The live hosts whose announcements are no larger than any host's of ours. Raises BusError."""
         hosts = self.live_hosts()
         keys = [self._names.sessions(host) for host in hosts]
-        counts = self._bus.pipeline(lambda pipeline: [pipeline.hlen(key) for key in keys])
-        sizes = self._bus.pipeline(lambda pipeline: [pipeline.memory_usage(key, samples=0) for key in keys])
+        answers = self._bus.pipeline(
+            lambda pipeline: [(pipeline.hlen(key), pipeline.memory_usage(key, samples=0)) for key in keys]
+        )
         bounded = []
-        for host, count, size in zip(hosts, counts, sizes, strict=True):
+        for host, count, size in zip(hosts, answers[::2], answers[1::2], strict=True):
             if count > _MOST_SESSIONS or (size or 0) > _MOST_BYTES:
                 self._excess.warning(
                     "host %s announces %d sessions in %d bytes: more than %d in %d are not looked at",

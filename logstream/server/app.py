@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from ..config import trusted_proxies
 from ..web.endpoint import Endpoint
 from ..web.extension import LogStream
+from ..web.operations import NAME as OPERATIONS
 from ..web.page import NAME as PAGE
 
 
@@ -27,7 +28,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         return logs.check_access() if request.blueprint is None else None
 
     endpoint: Endpoint = app.extensions["logstream"]
-    app.after_request(endpoint.limit_stall)  # of what is nobody's, too
+
+    @app.after_request
+    def limit_stall(answer: Response) -> Response:
+        """Of what is nobody's, too; the page and the operations do so themselves."""
+        return answer if request.blueprint in (PAGE, OPERATIONS) else endpoint.limit_stall(answer)
 
     @app.get("/favicon.ico")
     def icon() -> BaseResponse:

@@ -50,9 +50,11 @@ class Process:
 
     def is_same(self, other: Process) -> bool:
         """Whether another one that was seen is this one."""
-        if self.pid != other.pid or self.started is None or other.started is None:
-            return self == other
-        return abs(self.started - other.started) <= (0 if _has_proc() else _INEXACT)
+        if self == other:
+            return True
+        if self.pid != other.pid or self.started is None or other.started is None or _has_proc():
+            return False
+        return abs(self.started - other.started) <= _INEXACT
 
 
 _ENDED = "ZX"  # states of a process that has ended and whose parent has not asked for it yet
