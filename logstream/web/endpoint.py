@@ -20,8 +20,6 @@ from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager, Send
 from ..engine.offering import Offer, OfferToAll
 from ..engine.watcher import why_not
-from ..fleet.dashboard import create_dashboard
-from ..fleet.replica import GAUGES
 from ..tmux import Running, TmuxWatcher
 from .access import Access, Refusal
 from .announcer import Announcer
@@ -38,6 +36,7 @@ from .upgrade import WebSockets, read, wsgi_response_class
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from ..fleet.replica import Replica
     from .metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class Endpoint:
         self.gate = Gate(access)
         self._set_limit(settings.max_connections or MAX_CONNECTIONS)
         self._traffic = Traffic()
-        self.metrics = _create_metrics(self._gauges, self._traffic.total, GAUGES if settings.redis is not None else {})
+        self.metrics = _create_metrics(self._gauges, self._traffic.total, _fleet_gauges(settings))
         self.manager = LogStreamManager(
             cast(Send, Connection.send),
             cast(Offer, Connection.offer),
@@ -83,7 +82,7 @@ class Endpoint:
         self._closing = False
         self.manager.on_close(self._close)
         self.manager.on_completed(announcer.completed)
-        self.fleet = create_dashboard(settings, self.manager)
+        self.fleet = _create_dashboard(settings, self.manager)
         self._tmux = self._watch_tmux()
         self._directory.run()
 
@@ -301,3 +300,22 @@ def _create_metrics(
     from .metrics import Metrics  # when an app is made: by then it is settled whether workers share their metrics
 
     return Metrics.create(gauges, sent, more)
+
+
+# A fleet's part takes Redis's library, and longer to import than all the rest: it is left to those who have a fleet.
+
+
+def _fleet_gauges(settings: Settings) -> Mapping[str, str]:
+    if settings.redis is None:
+        return {}
+    from ..fleet.replica import GAUGES
+
+    return GAUGES
+
+
+def _create_dashboard(settings: Settings, manager: LogStreamManager) -> Replica | None:
+    if settings.redis is None:
+        return None
+    from ..fleet.dashboard import create_dashboard
+
+    return create_dashboard(settings, manager)
