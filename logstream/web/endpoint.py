@@ -30,6 +30,7 @@ from .gate import Gate, client_of
 from .recheck import Recheck
 from .sockets import find_socket
 from .stalls import limit_stall
+from .subscribing import LATE
 from .upgrade import WebSockets, read, wsgi_response_class
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Endpoint:
             meter=self.metrics,
             watcher=settings.watcher,
         )
+        self._late_subscribes = threading.Semaphore(LATE)
         self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
@@ -231,6 +233,7 @@ class Endpoint:
             self._settings,
             self.gate.refusals,
             client=client,
+            places=self._late_subscribes,
             allows=lambda session_name: allows(session_name) is True,
             on_subscribe=self._on_subscribe,
             bring=self._bring,
@@ -257,6 +260,7 @@ class Endpoint:
             connection.shut(CloseReason.INTERNAL_ERROR)
         finally:
             connection.end_sending()  # wakes who is sending to it
+            commands.give_up()
             self.manager.handle_client_disconnect(connection)
             connection.finish()
             with self._changed:
