@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Has Python pass over the tests themselves, and all modules, where it looks for garbage, as many tests ask it to."""
+    """Has Python look for garbage, as many tests make it do, past the tests themselves and all modules."""
     gc.collect()
     gc.freeze()
 
@@ -64,6 +64,9 @@ _BROWSER = (
     *("test_page_prefix.py", "test_page_times.py"),
 )
 
+# Whose tests share what their module starts.
+_TOGETHER = ("test_calm_fleet.py", "test_grep.py")
+
 
 class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
@@ -71,6 +74,8 @@ class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
         path, _, test = nodeid.partition("::")
         if _is_in_browser(nodeid):
             return "one browser" if path.rpartition("/")[2] in _BROWSER else "another browser"
+        if path.rpartition("/")[2] in _TOGETHER:
+            return path
         kind = next((kind for kind in ("gunicorn", "flask") if f"[{kind}" in test), None)
         return nodeid if kind is None else f"{path} {kind}"
 
