@@ -3,6 +3,7 @@
 import { element } from "./elements.js";
 import { textOf } from "./hit-list.js";
 import { hashOf } from "./line-address.js";
+import { UNKNOWN } from "./line-number.js";
 import { SearchLine } from "./search-line.js";
 import { search, SearchError } from "./search-stream.js";
 import { SENT_AWAY } from "./turns.js";
@@ -138,7 +139,7 @@ export class AllSearch {
     item.className = "hit";
     link.href = this.#address(session) + hashOf([hit.offset, hit.offset]);
     number.className = "number";
-    number.textContent = hit.line === null ? "·" : `${hit.line}`;
+    number.textContent = hit.line === null ? UNKNOWN : `${hit.line}`;
     link.append(number, textOf(hit));
     item.append(link);
     return item;

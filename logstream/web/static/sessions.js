@@ -1,7 +1,7 @@
 // The page of all sessions: a table that keeps itself current, and whose rows stay where they are under the pointer.
 
 import { AllSearch } from "./all-search.js";
-import { element } from "./elements.js";
+import { element, setText } from "./elements.js";
 import { age, bytes } from "./format.js";
 import { Keys } from "./keys.js";
 import "./theme.js";
@@ -228,9 +228,4 @@ function setTime(element, time) {
   const date = new Date(1000 * (time ?? 0));
   element.dateTime = time === null ? "" : date.toISOString();
   element.title = time === null ? "" : date.toLocaleString();
-}
-
-/** @param {Element} element @param {string} text */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
