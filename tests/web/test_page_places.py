@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append, lines
 from ..serving import ServerProcess, wait_until
@@ -329,9 +331,14 @@ def test_what_is_copied_is_what_was_written(open_page: Opening, server: ServerPr
         return clipboardData.getData('text/plain');"""
     assert browser.run(script, "#log .lines") == shown
     assert browser.run(script, "#log") == shown
+    ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    assert browser.run("return String(getSelection())") == shown.rstrip("\n")
     page.press("l", 76)
     excerpt = Excerpt(page)
     wait_until(lambda: excerpt.lines())
     page.press(*HOME)
     wait_until(lambda: len(excerpt.lines()) == 60)
     assert browser.run(script, "#excerpt .lines") == shown
+    browser.run("getSelection().empty()")
+    ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    assert browser.run("return String(getSelection())").strip().startswith("line 0 wide")
