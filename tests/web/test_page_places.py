@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -257,6 +259,16 @@ def test_an_excerpt_is_what_is_in_the_log_now(open_page: Opening, server: Server
         wait_until(lambda text=text: has(excerpt, text))  # type: ignore[misc]
         excerpt.check(text)
         assert page.seen("#notice") == "The log has begun anew."
+    # No answer for a while is said, and no more when it has come.
+    page.press(*END)
+    wait_until(lambda: not excerpt.shown())
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        page.press("l", 76)
+        wait_until(lambda: page.seen("#notice") == "Waiting for the server …")
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    wait_until(lambda: has(excerpt, text) and page.seen("#notice") is None)
 
 
 def has(excerpt: Excerpt, text: str) -> bool:
