@@ -328,6 +328,10 @@ def test_keys_and_tools(open_page: Opening, server: ServerProcess, browser: Brow
     wait_until(lambda: browser.run("return innerWidth") == 360)
     assert browser.run("return document.documentElement.scrollWidth") == 360
     assert browser.run("return document.querySelector('#bar').clientWidth") >= 24
+    page.press("?", 191)
+    wait_until(lambda: page.seen("#keys") is not None)
+    dialog = "const { scrollTop, scrollHeight, clientHeight } = document.querySelector('#keys');"
+    assert browser.run(f"{dialog} return [scrollTop, scrollHeight > clientHeight]") == [0, True]
 
 
 def test_what_is_copied_is_what_was_written(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
