@@ -12,7 +12,6 @@ import urllib.parse
 from typing import Any, NoReturn
 
 import click
-from flask.cli import NoAppException, ScriptInfo
 
 from .asking import AnswerError, advised, ask, strange
 from .binding import binding_problem
@@ -27,7 +26,6 @@ from .config import (
 )
 from .console import check_output, in_utf8, let_output_go, say
 from .engine.patterns import Pattern
-from .fleet.commands import ship
 from .grep import LineFilter, parse_pattern, search_options, search_sessions
 from .output import Output, PlainOutput, TerminalOutput
 from .plain import MAX_COLUMNS, MIN_COLUMNS
@@ -49,6 +47,18 @@ _token = click.option("--token", envvar="LOGSTREAM_TOKEN", help="The server's to
 
 class _Commands(click.Group):
     """Commands whose expected errors are one line on stderr, and exit code 1."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names of all."""
+        return sorted([*super().list_commands(context), "ship"])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The one of this name; what a fleet takes is imported only for it."""
+        if name != "ship":
+            return super().get_command(context, name)
+        from .fleet.commands import ship
+
+        return ship
 
     def invoke(self, context: click.Context) -> Any:
         """Run what was typed."""
@@ -97,9 +107,6 @@ def serve(directory: str | None, bind: str | None, token: str | None, redis: str
         _fail(f"{address} {problem}: choose another one with -b HOST:PORT.")
     arguments = ["-m", "gunicorn", "-c", "python:logstream.gunicorn_conf", "logstream:create_app()"]
     os.execv(sys.executable, [sys.executable, *arguments])
-
-
-cli.add_command(ship)
 
 
 @cli.command()
@@ -246,6 +253,10 @@ def _take_settings_of_app() -> None:
 
     Raises ConfigurationError.
     """
+    if "flask.cli" not in sys.modules:
+        return  # it is `logstream`, which needs no Flask for what it asks a server
+    from flask.cli import NoAppException, ScriptInfo
+
     info = click.get_current_context().find_object(ScriptInfo)
     if info is None:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
 import socket
@@ -44,6 +45,12 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has the tests in a browser begin first, and then those that take long: nobody is to wait for them in the end."""
     items.sort(key=lambda item: (not _is_in_browser(item.nodeid), item.get_closest_marker("timeout") is None))
+
+
+def pytest_collection_finish() -> None:
+    """Has Python pass over the tests themselves, and all modules, where it looks for garbage, as many tests ask it to."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:

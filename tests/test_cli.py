@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import itertools
 import json
 import os
 import pty
@@ -246,13 +247,13 @@ def test_a_directory_that_cannot_be_read_is_said(start: Starting) -> None:
 
 
 @contextlib.contextmanager
-def answering(reply: bytes) -> Iterator[str]:
-    """The address of a server that says always the same."""
+def answering(*replies: bytes) -> Iterator[str]:
+    """The address of a server that says one of these after the other, and the last one from then on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
             with contextlib.suppress(OSError):
-                while True:
+                for reply in itertools.chain(replies, itertools.repeat(replies[-1])):
                     sock, _ = listener.accept()
                     with sock:
                         sock.recv(1000)
@@ -260,9 +261,11 @@ def answering(reply: bytes) -> Iterator[str]:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_a_proxy_is_told_from_the_server() -> None:
@@ -493,22 +496,11 @@ def test_a_server_that_speaks_something_else_is_an_error() -> None:
         b"HTTP/1.1 302 Found\r\nLocation: /\x1b\r\n\r\n",
         b"",
     ]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            for reply in replies:
-                sock, _ = listener.accept()
-                with sock:
-                    sock.recv(1000)
-                    sock.sendall(reply)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
+    with answering(*replies) as address:
         for reply in replies:
-            code, out, err = typed("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+            code, out, err = typed("sessions", "--url", f"http://{address}")
             assert (code, out, err.count("\n")) == (1, "", 1), reply
             assert "\x1b" not in err
-        thread.join()
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
@@ -926,16 +918,6 @@ def test_a_server_that_is_gone_when_a_session_is_complete_is_waited_for(
 
 def test_a_refusal_that_breaks_off_is_told_by_its_status() -> None:
     """Whatever the server was about to say."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def refuse() -> None:
-            sock, _ = listener.accept()
-            with sock:
-                sock.recv(1000)
-                sock.sendall(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nThis")
-
-        thread = threading.Thread(target=refuse)
-        thread.start()
-        printed = typed("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
-        thread.join()
+    with answering(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nThis") as address:
+        printed = typed("sessions", "--url", f"http://{address}")
     assert printed == (1, "", "logstream: The server refuses: It does not serve this client.\n")

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,27 @@ from logstream.engine.patterns import Pattern
 from logstream.grep import LineFilter
 
 from .engine.logs import contents, without_sequences, words
-from .serving import ServerProcess, Starting
+from .serving import ServerProcess
 from .test_cli import LOGSTREAM, TerminalProcess, logstream
 
 LINES = ["error one", "ok", "Error two", "", "ok.", "größer 日本語 error", "x" * 100, "ok", "ok"]
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all tests."""
+    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
+    yield process
+    assert "Traceback" not in process.stop()
+
+
 @pytest.fixture
-def server(start: Starting) -> ServerProcess:
-    """One server, for this test alone."""
-    return start("gunicorn")
+def server(running: ServerProcess) -> ServerProcess:
+    """It, with none of an earlier test's logs."""
+    for path in running.directory.iterdir():
+        if path.is_file():
+            path.unlink()
+    return running
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 From a file to who follows it: `logfile` (an open file), `reading` (a place in it), `sharing` (what several read at
 once), `subscription` (one client in one session), `feed` (one session, and who is live), `catchup` (one client, and
-what it is behind with), `watcher` (wakes feeds; `watching`, `inotify`, `fanout`, `sweep` and `relief` are parts of it),
-`completion` (what is complete), `timekeeper` (when it arrived), `manager` (who follows what).
+what it is behind with; `monitor` looks whether that is stuck), `watcher` (wakes feeds; `watching`, `inotify`, `fanout`,
+`sweep` and `relief` are parts of it), `completion` (what is complete), `timekeeper` (when it arrived), `manager` (who
+follows what).
 
 The locks, in the order in which they may be taken: whoever holds one takes only those below it, and none that is
 marked as a leaf leads to another. Nothing of ours is held while watchdog is called.
@@ -14,7 +15,7 @@ marked as a leaf leads to another. Nothing of ours is held while watchdog is cal
 | `Feed._lock` | the states of a session's subscriptions, and the errands that a move leaves | nobody |
 | `LogStreamManager._lock` | who follows what, and what is complete | nobody |
 | `CatchUp._lock` | a client's turns, and which thread drives a subscription | nobody: waiting releases it |
-| `Watching._starting`, `Relief._lock` | the start of the watcher's threads | nobody: a thread starts in a moment |
+| `Watching._starting`, `Relief._lock`, `Monitor._changed` | the start of threads | nobody: one starts at once |
 | a socket's send lock (`web`) | every byte that goes out on it | who sends; an offer only tries it |
 | the file `lock` in the state directory | which process writes a completion down | who writes it |
 | leaves: watcher's other two, of timekeeper, endpoint, traffic, tmux, rates, metrics, signals | its own | nobody |

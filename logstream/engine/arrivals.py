@@ -12,12 +12,13 @@ import bisect
 import itertools
 import time
 from collections.abc import Iterable, Sequence
+from os import stat_result
 from typing import Any, NamedTuple
 
 import orjson
 
 from .logfile import LogFile
-from .reading import Reader
+from .reading import CHECK, Reader, cursor_text
 
 VERSION = 1  # of a record
 
@@ -46,8 +47,27 @@ class Standing(NamedTuple):
         """
         before = now()
         state = file.state()
+        return cls.of(state, before, Reader.at(file, state.st_size).cursor)
+
+    @classmethod
+    def of(cls, state: stat_result, before: int, cursor: str) -> Standing:
+        """The same by the file's state, the time before it was asked for, and the cursor at its end."""
         since = min(-(-state.st_ctime_ns // 1_000_000), now() + 1)
-        return cls(state.st_size, since, max(before, since), Reader.at(file, state.st_size).cursor)
+        return cls(state.st_size, since, max(before, since), cursor)
+
+    def then(self, file: LogFile, state: stat_result, before: int) -> tuple[Standing, bool]:
+        """What the file's size is after this one, as `of` has it, and whether this one still `fits`. Raises OSError.
+
+        Where little has come since, one read tells both.
+        """
+        size = state.st_size
+        start = max(0, self.size - CHECK)
+        if 0 <= size - self.size <= CHECK:
+            data = file.read(start, size - start)
+            if len(data) == size - start:
+                fits = cursor_text(self.size, data[: self.size - start]) == self.cursor
+                return Standing.of(state, before, cursor_text(size, data[-CHECK:])), fits
+        return Standing.of(state, before, Reader.at(file, size).cursor), self.fits(file)
 
     def fits(self, file: LogFile) -> bool:
         """Whether what stood before that size is in the file still. Raises OSError."""

@@ -29,6 +29,7 @@ from .feed import Feed
 from .lineindex import LineIndexes
 from .logfile import LogFile, NotALogError, Signature
 from .meter import Meter
+from .monitor import Monitor
 from .news import News
 from .offering import Offer, OfferToAll, one_by_one, refuse_all
 from .pacing import Pace
@@ -101,6 +102,7 @@ class LogStreamManager:
         self._max_subscriptions = max_subscriptions
         self._meter = meter
         self._watcher = Watcher(watcher)
+        self._monitor = Monitor()
         self._sharing = Sharing()
         self._pace = Pace()
         place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
@@ -128,6 +130,8 @@ class LogStreamManager:
         tail: int | None = None,
         cursor: str | bool | None = None,
         wait: bool = False,
+        *,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """Follow a session: its log, or the last `tail` lines of it, and then whatever is appended.
 
@@ -137,25 +141,30 @@ class LogStreamManager:
 
         The first message has been handed to `send` when this returns, unless it is waited for.
         Subscribing again starts over.
+
+        Opening a log takes as long as its disk does. `is_wanted()` is asked right before the client is taken in, or
+        given an error, perhaps with a lock held: where it says no by then, neither is done.
         """
         try:
             check_session_name(session_name, self._suffix)
             check_options(tail, cursor, wait)
             file = self._open(session_name, wait)
         except ProtocolError as error:
-            self._deliver(ws, error_message(str(error), session_name))
+            if is_wanted():
+                self._deliver(ws, error_message(str(error), session_name))
             return
         try:
             reader, resumed = self._starting_place(file, tail, cursor) if file is not None else (None, False)
             with self._watcher.running():
-                self._begin(session_name, ws, reader, cursors=bool(cursor), resumed=resumed)
+                self._begin(session_name, ws, reader, bool(cursor), resumed, is_wanted)
         except (OSError, NoThreadError) as error:
             what = "followed: the server has no thread left" if isinstance(error, NoThreadError) else "read"
             self._troubles.warning("session %r cannot be %s: %s", session_name, what.partition(":")[0], str(error))
-            self._deliver(ws, error_message(f"Session {session_name!r} cannot be {what}.", session_name))
+            if is_wanted():
+                self._deliver(ws, error_message(f"Session {session_name!r} cannot be {what}.", session_name))
 
-    def unsubscribe(self, session_name: str, ws: Hashable) -> None:
-        """Stop following a session: nothing more about it is handed to `send` or `offer`.
+    def unsubscribe(self, session_name: str, ws: Hashable) -> bool:
+        """Stop following a session: nothing more about it is handed to `send` or `offer`. Whether it was followed.
 
         Waits for a `send` about it that is in progress, but no longer than half a second.
         """
@@ -163,10 +172,11 @@ class LogStreamManager:
             client = self._clients.get(ws)
             subscription = client.subscriptions.pop(session_name, None) if client is not None else None
         if client is None or subscription is None:
-            return
+            return False
         self._leave(subscription)
         client.catchup.end(subscription, _GRACE)
         self._discard(ws)
+        return True
 
     def handle_client_disconnect(self, ws: Hashable) -> None:
         """Forget a client and all that it follows, as `unsubscribe` does for each."""
@@ -286,6 +296,7 @@ class LogStreamManager:
         for ws in list(self._clients):
             self._forget(ws, "the server is closing")
         self._watcher.close()
+        self._monitor.close()
         self.line_indexes.close()
         self.times.close()
 
@@ -339,13 +350,23 @@ class LogStreamManager:
         with self._pace.work() as rest:
             return Reader.at(file, tail_offset(file, tail, rest)), False
 
-    def _begin(self, session_name: str, ws: Hashable, reader: Reader | None, *, cursors: bool, resumed: bool) -> None:
+    def _begin(
+        self,
+        session_name: str,
+        ws: Hashable,
+        reader: Reader | None,
+        cursors: bool,
+        resumed: bool,
+        is_wanted: Callable[[], bool],
+    ) -> None:
         """Take a client in, with a reader that becomes its own, and send it the first message."""
         added = False
         while not added:
             known = self._completions.find(session_name) if reader is not None else None
             end = known.end_in(reader.file) if known is not None and reader is not None else None
             with self._lock:
+                if not is_wanted():
+                    return
                 problem = self._problem(session_name, ws)
                 if problem:
                     break
@@ -494,7 +515,7 @@ class LogStreamManager:
     def _client(self, ws: Hashable) -> _Client:
         client = self._clients.get(ws)
         if client is None:
-            client = self._clients[ws] = _Client(CatchUp(ws, self._deliver, self._over))
+            client = self._clients[ws] = _Client(CatchUp(ws, self._deliver, self._over, self._monitor))
         return client
 
     def _problem(self, session_name: str, ws: Hashable) -> str | None:

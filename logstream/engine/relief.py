@@ -112,11 +112,13 @@ class Relief:
             return
         shift.calls += 1
         shift.follower = follower
-        try:
-            follower.wake()
-        except Exception:  # the thread that calls serves everyone
-            logger.exception("waking a follower failed")
+        _wake(follower)
         shift.follower = None
+
+    def wake_and_go_on(self, shift: Shift, follower: Follower) -> bool:
+        """Wake a follower as `wake` does. Returns whether the loop is still this shift's."""
+        self.wake(shift, follower)
+        return shift.stuck_with is None or not self.come_back(shift)
 
     def put_off(self, follower: Follower) -> bool:
         """Whether a follower must not be dealt with here, but will be woken later."""
@@ -210,13 +212,17 @@ class Relief:
                     return
                 follower = self._lane.popleft()
                 self._hold(follower)
-            try:
-                follower.wake()
-            except Exception:
-                logger.exception("waking a follower failed")
+            _wake(follower)
             with self._lock:
                 if self._free(follower):
                     self._lane.append(follower)
+
+
+def _wake(follower: Follower) -> None:
+    try:
+        follower.wake()
+    except Exception:  # the thread that calls serves everyone
+        logger.exception("waking a follower failed")
 
 
 def _device(follower: Follower) -> int | None:

@@ -102,7 +102,7 @@ class Subscription:
 
     __slots__ = (
         *("at_end", "cursors", "driver", "due", "end", "feed"),
-        *("initial", "on_behind", "pending", "reader", "state", "ws"),
+        *("initial", "on_behind", "pending", "reader", "reading", "state", "ws"),
     )
 
     def __init__(
@@ -131,6 +131,7 @@ class Subscription:
         self.end: LogEnd | None = None  # once the session is complete
         self.at_end = False  # the last message carried all that the file held
         self.driver: int | None = None  # the thread that drives it now; guarded by its client's catch-up
+        self.reading: object = None  # another one with each read of its driver's, which may hang; None between them
 
     @property
     def over(self) -> bool:

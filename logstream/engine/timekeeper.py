@@ -1,8 +1,8 @@
 """Looks once a second how large the logs are that are followed, and writes it down: see `arrivals`.
 
 It has a thread of its own, which asks nothing of those who follow, and takes no lock that they wait for. Where a
-thousand logs are written at once, it looks less often: it takes half a percent of one processor at most. Several
-processes may follow one log: each writes down what it has seen, and what they have seen together is true, too.
+thousand logs are written at once, it looks less often: it takes a quarter of one percent of a processor at most.
+Several processes may follow one log: each writes down what it has seen, and what they have seen together is true, too.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 
 from ..ratelimit import RateLimitedLog
 from .arrivals import Standing, beginning, lines, merged, now, parse, thinned
-from .logfile import LogFile, Signature, signature_of, stat_log
+from .logfile import LogFile, NotALogError, Signature, signature_of, stat_log
 from .pacing import Pace
+from .reading import Reader
 from .sessions import file_name, log_path
 from .state import StateDirectory
 
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds from look to look
-_SHARE = 200  # times as long as it has worked it rests, however many logs are written
+_SHARE = 400  # times as long as it has worked it rests, however many logs are written
 
 _RECORDS = "times"  # the directory of the records, each by the name of its log's file
 _LATE = 500  # milliseconds by which those who follow may have seen a change too late
@@ -39,6 +40,7 @@ _REPEATED = 1000  # milliseconds by which a standing has to be longer, and as lo
 _MOST_LEFT = 100  # logs that nobody follows any more, and of which not all could be written down
 _MOST_READ = 4  # records that are kept as they were read, for who asks for one part of a log after the other
 _CLEARED = 60.0  # seconds after which it is looked again for records of logs that are gone
+_NOWHERE = -1  # no descriptor
 _CLOCK = 60_000  # milliseconds that another process's clock may be ahead
 
 _Look = tuple[int, int, int]  # inode, size and last change of state in nanoseconds: nothing happened if it is the same
@@ -50,24 +52,34 @@ class _Note:
     """What was seen of one log. Only the thread changes it, with the lock held."""
 
     look: _Look
-    last: Standing
+    standing: Standing
+    until: int  # till when it is known to have had that size
     seen: Signature | None = None  # what those who follow had seen, at that look
     written: Standing | None = None  # the last one that is written down
     unwritten: list[Standing] = field(default_factory=list)  # and came before the last
     tried: float = field(default_factory=time.monotonic)  # when it was written down, or could not be
 
+    @property
+    def last(self) -> Standing:
+        """The size that it had last, from when till when."""
+        return self.standing._replace(until=max(self.standing.until, self.until))
+
+    def stay(self, until: int) -> None:
+        """It has not changed until a time. Needs no lock."""
+        self.until = max(self.until, until)
+
     def add(self, look: _Look, standing: Standing) -> None:
         """Take what is seen now."""
         last, self.look = self.last, look
         if standing.size == last.size:
-            self.last = last._replace(until=max(last.until, standing.until))
+            self.stay(standing.until)
             return
         if self._says_more(last):
             self.unwritten.append(last)
         if len(self.unwritten) >= 2 * _MOST_UNWRITTEN:
             self.unwritten = thinned(self.unwritten, _MOST_UNWRITTEN)
         since = max(standing.since, last.until)
-        self.last = standing._replace(since=since, until=max(since, standing.until))
+        self.standing, self.until = standing._replace(since=since), max(since, standing.until)
 
     def to_write(self, is_over: bool) -> list[Standing]:
         """What is not written down: less and less often of a log that does not change, unless the looking `is_over`."""
@@ -106,6 +118,8 @@ class Timekeeper:
         # Only for the thread:
         self._missing: dict[str, int] = {}  # logs that were waited for, and when they were not there
         self._cleared = -_CLEARED
+        self._round = contextlib.ExitStack()  # left at the end of a round
+        self._place: int | None = None  # the descriptor of the records' directory, once a round has asked for it
         # Guards all below; notified when the thread has to look sooner. Nobody blocks under it.
         self._changed = threading.Condition(threading.Lock())
         self._notes: OrderedDict[str, _Note] = OrderedDict()
@@ -156,7 +170,8 @@ class Timekeeper:
         while True:
             followed = set() if self._closed else set(self._followed())
             begun = time.thread_time()
-            with self._pace.work() as rest:
+            with self._pace.work() as rest, contextlib.ExitStack() as self._round:
+                self._place = None
                 for name in [*followed, *(name for name in list(self._notes) if name not in followed)]:
                     try:
                         self._attend(name, is_followed=name in followed)
@@ -192,40 +207,42 @@ class Timekeeper:
 
     def _look(self, name: str, note: _Note | None) -> _Note | None:
         """Note how large a log is; None where there is none. Raises OSError."""
-        path = log_path(self._directory, name, self._suffix)
         before = now()
         seen = self._seen(name)
         if note is not None and seen is not None and seen == note.seen:
-            with self._changed:
-                note.last = note.last._replace(until=max(before - _LATE, note.last.until))
+            note.stay(before - _LATE)
             return note
-        found = stat_log(path)
-        if found is None:
+        try:
+            file = LogFile.open(log_path(self._directory, name, self._suffix))
+        except (FileNotFoundError, NotALogError):
             self._missing[name] = before
             return note
-        look = found.st_ino, found.st_size, found.st_ctime_ns
-        if note is not None and note.look == look:
-            with self._changed:
-                note.seen = seen
-                note.last = note.last._replace(until=max(before, note.last.until))
-            return note
-        with contextlib.closing(LogFile.open(path)) as file:
-            is_another = note is None or note.look[0] != file.identity[1] or not note.last.fits(file)
-            standing = Standing.now(file)
-            if note is None or is_another:
-                return self._begin(name, file, look, standing)
-        with self._changed:
-            note.seen = seen
-            note.add(look, standing)
+        with contextlib.closing(file):
+            before = now()
+            state = file.state()
+            look = state.st_ino, state.st_size, state.st_ctime_ns
+            if note is None:
+                cursor = Reader.at(file, state.st_size).cursor
+                note = self._begin(name, file, look, Standing.of(state, before, cursor))
+            elif look == note.look:
+                note.stay(before)
+            else:
+                standing, is_continued = note.last.then(file, state, before)
+                if is_continued and look[0] == note.look[0]:
+                    with self._changed:
+                        note.add(look, standing)
+                else:
+                    note = self._begin(name, file, look, standing)
+        note.seen = seen
         return note
 
     def _begin(self, name: str, file: LogFile, look: _Look, standing: Standing) -> _Note:
         """What was seen of a log, beginning now, or where it is written down that somebody has left off."""
         record = file_name(name, self._suffix)
-        is_recorded = self._records.stat(record) is not None
+        is_recorded = self._is_recorded(record)
         written = self._read(name, file) if is_recorded else []
         is_known = bool(written) and written[-1].fits(file)
-        note = _Note(look, standing)
+        note = _Note(look, standing, standing.until)
         if is_known and written[-1].size == standing.size:
             note.written = written[-1]
         at = self._missing.pop(name, None)
@@ -243,6 +260,20 @@ class Timekeeper:
         with self._changed:
             self._notes[name] = note
         return note
+
+    def _is_recorded(self, record: str) -> bool:
+        """Whether there is such a record. Their directory is opened once a round, not for each."""
+        if self._place is None:
+            self._place = _NOWHERE
+            with contextlib.suppress(OSError):
+                self._place = self._round.enter_context(self._records.opened())
+        if self._place == _NOWHERE:
+            return False
+        try:
+            os.stat(record, dir_fd=self._place, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
 
     def _write(self, name: str, note: _Note, *, is_over: bool) -> None:
         """Write down what is not."""

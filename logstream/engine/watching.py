@@ -282,8 +282,6 @@ class Watching:
                     break
                 follower = self._again.popleft()
                 known = follower in self._followers
-            if known:
-                self._relief.wake(shift, follower)
-                if shift.stuck_with is not None and self._relief.come_back(shift):
-                    return False
+            if known and not self._relief.wake_and_go_on(shift, follower):
+                return False
         return not self._stopped

@@ -9,10 +9,9 @@ from .spool import Spool
 from .words import Names
 
 
-def create_dashboard(settings: Settings, manager: LogStreamManager) -> Replica | None:
-    """The copies that a manager's sessions are; None where LOGSTREAM_REDIS is not set. Raises ConfigurationError."""
-    if settings.redis is None:
-        return None
+def create_dashboard(settings: Settings, manager: LogStreamManager) -> Replica:
+    """The copies that a manager's sessions are, where LOGSTREAM_REDIS is set. Raises ConfigurationError."""
+    assert settings.redis is not None
     replica = Replica(
         Spool(settings.directory, settings.suffix),
         settings.redis,

@@ -17,7 +17,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from ..engine.completion import Completion, Completions
 from ..engine.logfile import LogFile, Signature, signature_of, stat_log
@@ -27,6 +26,7 @@ from ..engine.state import DIRECTORY_NAME, StateDirectory
 from ..engine.subscription import LogEnd
 from ..engine.watcher import NoThreadError, Watcher
 from ..ratelimit import RateLimitedLog
+from ..tmux.processes import boot_id
 from .bus import Bus, BusError
 from .outbox import Outbox
 from .registry import Announcer
@@ -271,13 +271,11 @@ class Ship:
                 turn = self._turns.get(timeout=_TICK / 2)
             except queue.Empty:
                 turn = self._ticking
-            self._relief.wake(shift, turn)
-            if shift.stuck_with is not None and self._relief.come_back(shift):
+            if not self._relief.wake_and_go_on(shift, turn):
                 return
-            if time.monotonic() - self._ticked > _TICK:
-                self._relief.wake(shift, self._ticking)
-                if shift.stuck_with is not None and self._relief.come_back(shift):
-                    return
+            is_due = time.monotonic() - self._ticked > _TICK
+            if is_due and not self._relief.wake_and_go_on(shift, self._ticking):
+                return
 
     def _serve(self, log: ShippedLog) -> None:
         """A log's turn: one thing of what is to be done for it, so that no log keeps the others waiting."""
@@ -313,15 +311,17 @@ class Ship:
         self._watcher.wake_again(log)  # a new watch tells nothing of what was written before it
 
     def _lease(self, log: ShippedLog, dashboard: str, lag: int) -> None:
-        """A dashboard follows a log."""
+        """A dashboard follows a log; where no other one does, that is told."""
         now = time.monotonic()
         with self._lock:
+            is_first = not log.leases
             lease = log.leases.setdefault(dashboard, Lease(0.0))
             lease.until, lease.lag = now + LEASE, lag
             lease.behind_since = None if lag == 0 else lease.behind_since or now
+        if is_first:
+            self._on_follow()
 
     def _read(self, log: ShippedLog, asked: Read) -> None:
-        was_followed = log.is_followed
         whole = log.read(asked)
         if not asked.most:
             return
@@ -329,8 +329,6 @@ class Ship:
             self._pulls += 1
         if log.is_followed:
             self._lease(log, asked.dashboard, 0 if whole is not None else log.lag(asked.cursor))
-            if not was_followed:
-                self._on_follow()
         if whole is not None:
             self._tell_if_complete(log, whole, asked.dashboard)
 
@@ -340,11 +338,8 @@ class Ship:
             log.say(Done(log.name, completion.cursor), dashboard)
 
     def _roll(self, log: ShippedLog, dashboard: str, cursor: str) -> None:
-        was_followed = log.is_followed
         if not log.follow():
             return
-        if not was_followed:
-            self._on_follow()
         is_level = log.stands_at(cursor)
         self._lease(log, dashboard, 0 if is_level else log.lag(cursor))
         if is_level and log.file is not None:
@@ -418,7 +413,7 @@ def _origin(fd: int) -> str | None:
         if not kept:
             kept = uuid.uuid4().hex.encode()
             os.pwrite(fd, kept, 0)
-        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()  # or else a copy of the directory would be the same
     except OSError:
         return None
-    return hashlib.sha256(kept + boot).hexdigest()[:32]
+    boot = boot_id()  # or else a copy of the directory would be the same
+    return hashlib.sha256(kept + boot.encode()).hexdigest()[:32] if boot else None

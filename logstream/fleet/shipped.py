@@ -89,17 +89,7 @@ class ShippedLog:
 
     def follow(self) -> bool:
         """Push what is appended from now on; False where there is no log. Raises NoThreadError."""
-        if self._reader is not None:
-            return True
-        try:
-            file = LogFile.open(self.path)
-        except OSError:
-            return False
-        self.seen = file.signature()
-        reader = Reader.at(file, file.size())
-        self._watch(self, file)
-        self._reader = reader
-        return True
+        return self._reader is not None or self._take_up()
 
     def let_go(self) -> None:
         """Push nothing more."""
@@ -117,16 +107,10 @@ class ShippedLog:
         found = stat_log(self.path)
         if found is None or identity_of(found) == reader.file.identity:
             return
-        try:
-            file = LogFile.open(self.path)
-        except OSError:
+        if not self._take_up():
             return  # it is found by the sweep
         self._earlier = [*self._earlier, _Earlier(reader.file, time.monotonic() + LEASE)][-_EARLIER:]
-        size = file.size()
-        self.seen = file.signature()
-        self._reader = Reader.at(file, size)
-        self._watch(self, file)
-        self.say(More(self.name, size), None)
+        self.say(More(self.name, self.offset), None)
 
     def stands_at(self, cursor: str) -> bool:
         """Whether a copy is where the pushes are."""
@@ -175,6 +159,17 @@ class ShippedLog:
     def forget_earlier(self, now: float) -> None:
         """Let those files go that nobody has asked for lately."""
         self._earlier = [one for one in self._earlier if one.until > now]
+
+    def _take_up(self) -> bool:
+        """Push from the end on of the file that is at the path now; False where there is none. Raises NoThreadError."""
+        file = self._open()
+        if file is None:
+            return False
+        seen = file.signature()  # before its size: what is written between the two is found by the sweep
+        reader = Reader.at(file, file.size())
+        self._watch(self, file)
+        self.seen, self._reader = seen, reader
+        return True
 
     def _open(self) -> LogFile | None:
         try:

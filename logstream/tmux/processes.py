@@ -16,6 +16,7 @@ from . import ps
 
 _LOOK = 1.0  # seconds between two looks for an end, where nothing tells of it
 _INEXACT = 1  # seconds that `ps` may be wrong by: some of them add up when a process began, each time
+_BOOT = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,15 @@ class Process:
 
 
 _ENDED = "ZX"  # states of a process that has ended and whose parent has not asked for it yet
+
+
+def boot_id() -> str:
+    """What is another one after the machine has started anew, and on any other machine; empty where nobody knows it."""
+    try:
+        with open(_BOOT) as file:  # noqa: PTH123
+            return file.read().strip()
+    except OSError:
+        return ps.boot_session()
 
 
 def with_descendants(pids: Iterable[int]) -> set[int]:

@@ -14,8 +14,7 @@ import orjson
 from ..engine.state import StateDirectory
 from ..ratelimit import RateLimitedLog
 from .logs import State
-from .processes import Process
-from .ps import boot_session
+from .processes import Process, boot_id
 from .server import Session
 from .sightings import Sighting
 
@@ -121,7 +120,7 @@ def _dump(seen: Iterable[Seen]) -> bytes:
     fields = {
         "version": _VERSION,
         "host": os.uname().nodename,
-        "boot": _boot(),
+        "boot": boot_id(),
         "sessions": [
             {
                 "log": one.log,
@@ -149,7 +148,7 @@ def _parse(record: bytes) -> tuple[Seen, ...]:
     fields: Any = orjson.loads(record)
     if fields.get("version") != _VERSION:
         raise ValueError("it is of another version")
-    same_boot = fields["boot"] == _boot()
+    same_boot = fields["boot"] == boot_id()
     return tuple(_parse_session(one, same_boot) for one in fields["sessions"])
 
 
@@ -175,15 +174,6 @@ def _parse_session(fields: Mapping[str, Any], same_boot: bool) -> Seen:
         tuple(map(str, fields["written"])),
         tuple(map(str, fields["named"])),
     )
-
-
-def _boot() -> str:
-    """What is another one after the machine has started anew."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123
-            return file.read().strip()
-    except OSError:
-        return boot_session()
 
 
 def _namespace() -> str:

@@ -20,8 +20,6 @@ from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager, Send
 from ..engine.offering import Offer, OfferToAll
 from ..engine.watcher import why_not
-from ..fleet.dashboard import create_dashboard
-from ..fleet.replica import GAUGES
 from ..tmux import Running, TmuxWatcher
 from .access import Access, Refusal
 from .announcer import Announcer
@@ -32,11 +30,13 @@ from .gate import Gate, client_of
 from .recheck import Recheck
 from .sockets import find_socket
 from .stalls import limit_stall
+from .subscribing import LATE
 from .upgrade import WebSockets, read, wsgi_response_class
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from ..fleet.replica import Replica
     from .metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Endpoint:
         self.gate = Gate(access)
         self._set_limit(settings.max_connections or MAX_CONNECTIONS)
         self._traffic = Traffic()
-        self.metrics = _create_metrics(self._gauges, self._traffic.total, GAUGES if settings.redis is not None else {})
+        self.metrics = _create_metrics(self._gauges, self._traffic.total, _fleet_gauges(settings))
         self.manager = LogStreamManager(
             cast(Send, Connection.send),
             cast(Offer, Connection.offer),
@@ -70,6 +70,7 @@ class Endpoint:
             meter=self.metrics,
             watcher=settings.watcher,
         )
+        self._late_subscribes = threading.Semaphore(LATE)
         self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
@@ -81,7 +82,7 @@ class Endpoint:
         self._closing = False
         self.manager.on_close(self._close)
         self.manager.on_completed(announcer.completed)
-        self.fleet = create_dashboard(settings, self.manager)
+        self.fleet = _create_dashboard(settings, self.manager)
         self._tmux = self._watch_tmux()
         self._directory.run()
 
@@ -232,6 +233,7 @@ class Endpoint:
             self._settings,
             self.gate.refusals,
             client=client,
+            places=self._late_subscribes,
             allows=lambda session_name: allows(session_name) is True,
             on_subscribe=self._on_subscribe,
             bring=self._bring,
@@ -258,6 +260,7 @@ class Endpoint:
             connection.shut(CloseReason.INTERNAL_ERROR)
         finally:
             connection.end_sending()  # wakes who is sending to it
+            commands.give_up()
             self.manager.handle_client_disconnect(connection)
             connection.finish()
             with self._changed:
@@ -297,3 +300,22 @@ def _create_metrics(
     from .metrics import Metrics  # when an app is made: by then it is settled whether workers share their metrics
 
     return Metrics.create(gauges, sent, more)
+
+
+# A fleet's part takes Redis's library, and longer to import than all the rest: it is left to those who have a fleet.
+
+
+def _fleet_gauges(settings: Settings) -> Mapping[str, str]:
+    if settings.redis is None:
+        return {}
+    from ..fleet.replica import GAUGES
+
+    return GAUGES
+
+
+def _create_dashboard(settings: Settings, manager: LogStreamManager) -> Replica | None:
+    if settings.redis is None:
+        return None
+    from ..fleet.dashboard import create_dashboard
+
+    return create_dashboard(settings, manager)

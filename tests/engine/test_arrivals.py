@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,21 @@ def test_a_standing_holds_for_the_content_that_was_there(tmp_path: Path) -> None
     for other in (b"One\ntwo\n", b"one"):
         path.write_bytes(other)
         assert not standing.fits(file)
+
+
+@pytest.mark.parametrize("size", [0, 10, 5000])
+@pytest.mark.parametrize("later", [0, 10, 4096, 4097, 20_000])
+@pytest.mark.parametrize("change", ["grown", "rewritten", "truncated"])
+def test_what_comes_after_a_standing(tmp_path: Path, size: int, later: int, change: str) -> None:
+    """One read, or several, tell how large a log is now, and whether it has gone on from what it was."""
+    before = os.urandom(size)
+    path = tmp_path / "log.out"
+    file = make_log(path, before)
+    standing = Standing.now(file)
+    after = {"grown": before, "rewritten": os.urandom(size), "truncated": before[: size // 2]}[change]
+    path.write_bytes(after + os.urandom(later))
+    state = file.state()
+    found, fits = standing.then(file, state, arrivals.now())
+    assert found._replace(until=0) == Standing.now(file)._replace(until=0)
+    assert found.until >= found.since
+    assert fits is standing.fits(file) is (change == "grown" or not size)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from logstream.engine.catchup import CatchUp
+from logstream.engine.monitor import Monitor
 from logstream.engine.subscription import Subscription
 from logstream.protocol import Message
 
@@ -23,6 +24,7 @@ class Scripted:
         self.over = False
         self.at_end = False
         self.driver: int | None = None
+        self.reading: object = None
         self.released = 0
         self.joined = 0
         self.feed = self
@@ -75,9 +77,25 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def catchup(client: Client) -> CatchUp:
+def catchup(client: Client) -> Iterator[CatchUp]:
     """The catch-up of the client."""
-    return CatchUp("ws", client.deliver, client.over.append)
+    monitor = Monitor()
+    yield CatchUp("ws", client.deliver, client.over.append, monitor)
+    monitor.close()
+
+
+class Stuck:
+    """A read that does not come back until it is let."""
+
+    def __init__(self, subscription: Any) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self._read = subscription.next_message
+        subscription.next_message = self
+
+    def __call__(self) -> Message | None:
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+        return cast("Message | None", self._read())
 
 
 def scripted(name: str, count: int) -> Any:
@@ -110,32 +128,86 @@ def test_subscriptions_take_turns(catchup: CatchUp, client: Client) -> None:
 
 def test_one_thread_serves_all(catchup: CatchUp, client: Client) -> None:
     """However many subscriptions are behind, the client has one thread, and none when all are level."""
-    before = threading.active_count()
     client.gate.clear()
     for number in range(5):
         catchup.enqueue(scripted(str(number), 3))
     assert client.blocked.wait(PATIENCE)
-    assert threading.active_count() == before + 1
+    assert [thread.name for thread in threading.enumerate()].count("logstream-catchup") == 1
 
 
 def test_what_is_still_read_for_one_that_has_ended_is_not_sent(catchup: CatchUp, client: Client) -> None:
     """A disk may take longer than whoever unsubscribes waits."""
     one = scripted("a", 2)
-    reading, go_on = threading.Event(), threading.Event()
-
-    def read_slowly() -> Message:
-        reading.set()
-        assert go_on.wait(PATIENCE)
-        return Message(sessionName="a", isComplete=False)
-
-    one.next_message = read_slowly
+    stuck = Stuck(one)
     catchup.enqueue(one)
-    assert reading.wait(PATIENCE)
+    assert stuck.begun.wait(PATIENCE)
     one.over = True
-    catchup.end(one, 0.01)
-    go_on.set()
+    begun = time.monotonic()
+    catchup.end(one, PATIENCE)
+    assert time.monotonic() - begun < PATIENCE / 2  # so nobody waits for that disk
+    assert not catchup.is_busy()
+    stuck.go_on.set()
     wait_until(lambda: one.released)
     assert client.sent == []
+
+
+def test_who_is_stuck_keeps_the_others_no_longer_than_a_moment(catchup: CatchUp, client: Client) -> None:
+    """Another thread goes on with them, also with those that come later, and in the end there is one thread or none."""
+    before = threading.active_count()
+    ones = [scripted(name, 3) for name in ("a", "b")]
+    stuck = [Stuck(one) for one in ones]
+    well = scripted("c", 3)
+    for one in (*ones, well):
+        catchup.enqueue(one)
+    wait_until(lambda: client.sent == ["c"] * 3 and well.joined)
+    late = scripted("d", 1)
+    catchup.enqueue(late)
+    wait_until(lambda: late.joined)
+    for one in stuck:
+        one.go_on.set()
+    wait_until(lambda: all(one.joined for one in ones))
+    assert sorted(client.sent) == ["a", "a", "a", "b", "b", "b", "c", "c", "c", "d"]
+    wait_until(lambda: threading.active_count() == before)
+
+
+def test_no_more_threads_than_eight_are_stuck_for_a_client(catchup: CatchUp, client: Client) -> None:
+    """The rest of its sessions wait, and all go on when they can be read."""
+    before = threading.active_count()
+    ones = [scripted(str(number), 1) for number in range(12)]
+    stuck = [Stuck(one) for one in ones]
+    for one in ones:
+        catchup.enqueue(one)
+    wait_until(lambda: sum(one.begun.is_set() for one in stuck) == 9)  # eight that were relieved, and the last one
+    assert threading.active_count() == before + 9 + 1  # the monitor's, too
+    for one in stuck:
+        one.go_on.set()
+    wait_until(lambda: all(one.joined for one in ones))
+
+
+def test_where_there_is_no_thread_for_the_others_the_next_look_tries_again(
+    catchup: CatchUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost meanwhile."""
+    one, other = scripted("one", 1), scripted("other", 1)
+    stuck = Stuck(one)
+    catchup.enqueue(one)
+    assert stuck.begun.wait(PATIENCE)
+    refused = threading.Event()
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if refused.is_set():
+            start(thread)
+        else:
+            refused.set()
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    catchup.enqueue(other)
+    assert refused.wait(PATIENCE)
+    wait_until(lambda: other.joined)
+    stuck.go_on.set()
+    wait_until(lambda: one.joined)
 
 
 def test_ending_one_that_is_queued_closes_it(catchup: CatchUp, client: Client) -> None:

@@ -565,6 +565,24 @@ def test_unsubscribing_after_completion_ends_a_load(manager: LogStreamManager, c
     wait_until(lambda: not manager.counts()["subscriptions"])
 
 
+@pytest.mark.parametrize("name", ["a", "nobody", "../a"])
+def test_a_client_that_thinks_better_of_it_meanwhile_is_told_nothing(
+    manager: LogStreamManager, clients: Recorder, log: Path, name: str
+) -> None:
+    """Neither the log nor an error, and follows nothing, where it is not wanted any more when the log has opened."""
+    manager.subscribe(name, "viewer", is_wanted=lambda: False)
+    assert clients.of("viewer") == []
+    assert_nothing_left(manager)
+
+
+def test_unsubscribing_says_whether_there_was_anything_to_end(manager: LogStreamManager, log: Path) -> None:
+    """So who is about to be taken in can be told from who was."""
+    assert not manager.unsubscribe("a", "viewer")
+    manager.subscribe("a", "viewer")
+    assert manager.unsubscribe("a", "viewer")
+    assert not manager.unsubscribe("a", "viewer")
+
+
 @pytest.mark.parametrize("subscribed", [True, False])
 def test_completion_may_be_repeated(manager: LogStreamManager, clients: Recorder, log: Path, subscribed: bool) -> None:
     """A second notice, and one without subscribers, changes nothing."""

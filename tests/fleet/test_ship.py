@@ -1,17 +1,46 @@
-"""A session host, some of whose logs are on a disk that does not answer."""
+"""A session host: whose disk does not answer, who is followed for the first time, and who is started anew."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
+
+from logstream.fleet.ship import Ship
+from logstream.fleet.shipped import ShippedLog
+from logstream.fleet.words import START, Names, Read, Roll
+from logstream.tmux import processes, ps
 
 from ..hanging_disk import HangingDisk
 from ..serving import wait_until
 from .conftest import Fleet
+from .fleetparts import RedisServer
 from .test_fleet import append
 
 IN_TIME = 3.0  # seconds; those who hang are found one after the other, and the disk would hang for ever
+NAMES = Names()
+
+
+@contextlib.contextmanager
+def shipping(redis: RedisServer, directory: Path, on_follow: Callable[[], object]) -> Iterator[Any]:
+    """A ship in this process, which the fleet can hear: a client of its Redis, for as long as it is there."""
+    ship = Ship(str(directory), ".out", "host1", redis.url, names=NAMES, on_follow=on_follow)
+    stop = threading.Event()
+    thread = threading.Thread(target=ship.run, args=(stop,))
+    thread.start()
+    try:
+        with redis.client() as client:
+            wait_until(lambda: client.exists(NAMES.host("host1")))
+            yield client
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("call", ["read", "getattr"])
@@ -45,3 +74,43 @@ def test_disk_of_a_host_that_hangs_stops_its_own_logs_only(disk: HangingDisk, fl
         disk.answer()
     for name in names:
         viewer.read_text(name, "late\n")
+
+
+def test_first_who_follows_a_log_is_told_of_once_though_the_first_push_fails(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or tmux would be looked at later; who follows as well, and who goes on following, is nobody new."""
+    (tmp_path / "build.out").write_text("one\n")
+    told: list[str] = []
+    served: list[str] = []
+    push = ShippedLog.push
+
+    def fail_first(log: ShippedLog) -> None:
+        served.append(log.name)
+        if len(served) == 1:
+            raise OSError("the disk is away")
+        push(log)
+
+    monkeypatch.setattr(ShippedLog, "push", fail_first)
+    with shipping(redis_server, tmp_path, lambda: told.append("followed")) as client:
+        for number, dashboard in enumerate(("one", "one", "two")):
+            client.publish(NAMES.ask("host1"), Read("build", START, dashboard, number, 4).pack())
+        client.publish(NAMES.ask("host1"), Roll("one", {"build": START, "other": START}).pack())
+        wait_until(lambda: len(served) >= 3 and told)
+        (tmp_path / "other.out").touch()
+        client.publish(NAMES.ask("host1"), Roll("one", {"other": START}).pack())
+        wait_until(lambda: len(told) >= 2)
+    assert len(told) == 2
+
+
+def test_ship_that_is_started_anew_is_the_same_one_where_there_is_no_proc(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would wait for its own name; a copy of its directory on another machine is another one."""
+    monkeypatch.setattr(processes, "_BOOT", str(tmp_path / "no-proc"))
+    origins = []
+    for boot in ("of here", "of here", "of there"):
+        monkeypatch.setattr(ps, "boot_session", lambda boot=boot: boot)
+        with shipping(redis_server, tmp_path, lambda: None) as client:
+            origins.append(orjson.loads(client.get(NAMES.host("host1")))[2])
+    assert origins[0] == origins[1] != origins[2]

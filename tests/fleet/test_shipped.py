@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from logstream.engine.logfile import LogFile
 from logstream.engine.reading import cursor_text
+from logstream.engine.watcher import NoThreadError
 from logstream.fleet.shipped import ShippedLog
 from logstream.fleet.words import PUSH, START, Data, Message, Missing, More, Read, Reply
 
@@ -97,6 +99,30 @@ def test_rotated_files_are_not_held_for_ever(log: ShippedLog, path: Path, said: 
     assert [rest_of(number) for number in (3, 4, 7)] == [b"8\n" * 3, b"4\n" * 2, b"7\n" * 2]
     log.forget_earlier(float("inf"))
     assert rest_of(7) == b"8\n" * 3
+
+
+def test_rotated_file_that_cannot_be_watched_yet_is_said_later(
+    log: ShippedLog, path: Path, said: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told of the new file before its changes are told of, and it is tried again until they are."""
+    path.write_bytes(b"one\n")
+    assert log.follow()
+    path.rename(path.with_suffix(".1"))
+    path.write_bytes(b"of two\n")
+
+    def refuse(*_: object) -> None:
+        raise NoThreadError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "_watch", refuse)
+        with pytest.raises(NoThreadError):
+            log.push()
+    assert said == []
+    assert log.seen != LogFile.open(str(path)).signature()  # so that the sweep wakes it
+    log.push()
+    assert said == [More("build", 7)]
+    log.push()
+    assert said == [More("build", 7)]
 
 
 def test_log_that_is_not_there_is_missing(log: ShippedLog, said: list[Message]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from pathlib import Path
@@ -82,6 +83,84 @@ def test_a_disk_that_hangs_stops_its_own_logs_only(
             append(server.log(name), "live\n")
             patient.read_text(name, "late\nlive\n")
         wait_until(lambda: server.threads() <= threads)
+    assert "Traceback" not in server.stop()
+
+
+@pytest.mark.parametrize("call", ["read", "getattr"])
+def test_a_disk_that_hangs_holds_no_further_commands_of_its_own_viewers(
+    server: ServerProcess, disk: HangingDisk, call: str
+) -> None:
+    """On one connection, what it asks next is done in time: another log, an end, a ping; and what is unwanted ends."""
+    names = [f"hanging{number}" for number in range(12)]
+    for name in names:
+        behind = disk.show(server.log(name))
+        behind.write_text("late\n")
+        disk.hang(call, behind)
+    healthy, other = server.log("healthy"), server.log("other")
+    healthy.write_text("one\n")
+    other.write_text("one\n")
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("healthy")
+        viewer.read_text("healthy", "one\n")
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["clients_behind"] == 0)
+        threads = server.threads()
+        for name in names:
+            viewer.subscribe(name)
+        begun = time.monotonic()
+        viewer.subscribe("other")
+        viewer.read_text("other", "one\n")
+        append(other, "two\n")
+        viewer.read_text("other", "one\ntwo\n")
+        assert time.monotonic() - begun < 2 * PROMISED
+        unwanted, *wanted = names
+        viewer.subscribe(unwanted)  # again, and in the place of the first
+        viewer.unsubscribe(unwanted)
+        begun = time.monotonic()
+        viewer.send({"type": "ping"})
+        assert viewer.receive() == {"type": "pong"}
+        assert time.monotonic() - begun < 2 * PROMISED
+        disk.answer()
+        for name in wanted:
+            viewer.read_text(name, "late\n")
+        append(healthy, "two\n")
+        viewer.read_text("healthy", "one\ntwo\n")
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["subscriptions"] == len(wanted) + 2)
+        assert unwanted not in viewer.texts
+        wait_until(lambda: server.threads() <= threads)
+    assert "Traceback" not in server.stop()
+
+
+def test_who_leaves_while_a_disk_hangs_is_forgotten(server: ServerProcess, disk: HangingDisk) -> None:
+    """And follows nothing when the disk answers."""
+    behind = disk.show(server.log("hanging"))
+    behind.write_text("late\n")
+    disk.hang("read", behind)
+    with ask_for(server, "hanging"):
+        wait_until(lambda: disk.is_asked("read", behind))
+    wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0)
+    disk.answer()
+    wait_until(lambda: set(json.loads(server.request("/healthz")[1]).values()) == {0})
+
+
+def test_a_log_on_a_disk_that_hangs_keeps_its_readers_other_logs_loading(
+    server: ServerProcess, disk: HangingDisk
+) -> None:
+    """Whoever is behind with both gets all of the other one, and of this one when its disk answers."""
+    size = 4_000_000
+    hanging, healthy = server.log("hanging"), server.log("healthy")
+    behind = disk.show(hanging)
+    for log in (behind, healthy):
+        log.write_text("x" * size)
+    with Viewer(server.port) as viewer:
+        viewer.subscribe("hanging")
+        viewer.receive()
+        disk.hang("read", behind)
+        wait_until(lambda: disk.is_asked("read", behind))
+        viewer.subscribe("healthy")
+        viewer.read_until(lambda: viewer.texts.length("healthy") == size)
+        assert viewer.texts.length("hanging") < size
+        disk.answer()
+        viewer.read_until(lambda: viewer.texts.length("hanging") == size)
     assert "Traceback" not in server.stop()
 
 

@@ -70,7 +70,7 @@ def test_after_the_machine_has_started_anew_all_that_was_seen_is_gone(
     """Though a process may have the number and the start of one of then."""
     records(place).save(SEEN)
     assert not records(place).read()[0].server.is_gone()
-    monkeypatch.setattr(records_module, "_boot", lambda: "another one")
+    monkeypatch.setattr(records_module, "boot_id", lambda: "another one")
     seen = records(place).read()[0]
     assert seen.server.is_gone()
     assert not seen.running

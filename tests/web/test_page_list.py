@@ -7,6 +7,7 @@ import time
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, append, cpu_time_of
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
@@ -99,6 +100,11 @@ def test_a_filter_finds_sessions(browser: Browser, start: Starting) -> None:
     box.send_keys("TRAIN")
     wait_until(lambda: sorted(names(browser)) == ["Train-2", "train-1"])
     assert browser.run("return document.querySelector('#count').textContent") == "2 of 3"
+    browser.driver.find_element("link text", "train-1").send_keys(Keys.ENTER)  # no pointer that rows would wait for
+    wait_until(lambda: browser.driver.title.startswith("train-1"))
+    browser.driver.back()
+    wait_until(lambda: sorted(names(browser)) == ["Train-2", "train-1"])  # as it was left
+    box = browser.driver.find_element("id", "filter")
     server.log("other").write_text("x")
     server.log("retrain").write_text("x")
     wait_until(lambda: sorted(names(browser)) == ["Train-2", "retrain", "train-1"])

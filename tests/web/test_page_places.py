@@ -215,6 +215,10 @@ def test_lines_are_marked_and_their_address_opens_them(
     browser.run(f"location.hash = '#at={log.index('line 4000')}'")  # as a link on another page, or the reader
     wait_until(lambda: excerpt.marked() == ["4001"])
     assert page.seen("#notice") is None
+    browser.driver.back()
+    wait_until(lambda: excerpt.marked() == [f"{first}"])
+    browser.run("location.hash = ''")
+    wait_until(lambda: not excerpt.shown())
     browser.run("location.hash = '#at=999999'")
     wait_until(lambda: "The log ends before the marked place" in (page.seen("#notice") or ""))
     assert excerpt.marked() == []

@@ -1,20 +1,21 @@
 // When the lines of a log arrived, as the server has seen it.
 
+import { answerOf } from "./answers.js";
+
 /**
  * Bytes that arrived after one time and no later than another, in seconds since the epoch; null where that is not known.
  *
  * @typedef {{ offset: number, end: number, earliest: number | null, latest: number | null }} Span
  */
 
-const PATIENCE = 15_000; // milliseconds that an answer may take
 const EXACT = 2.5; // seconds between two times that are as good as one: the server looks once a second
 
 export class Arrivals {
-  #url;
+  #address;
 
   /** @param {string} url of the session's page */
   constructor(url) {
-    this.#url = url;
+    this.#address = `${url}/times`;
   }
 
   /**
@@ -26,7 +27,7 @@ export class Arrivals {
    * @throws {Error} with a sentence for the reader
    */
   async between(from, to) {
-    return (await this.#ask({ from: `${from}`, to: `${to}` })).spans;
+    return (await answerOf(this.#address, { from: `${from}`, to: `${to}` })).spans;
   }
 
   /**
@@ -37,23 +38,7 @@ export class Arrivals {
    * @throws {Error} with a sentence for the reader
    */
   async at(time) {
-    return this.#ask({ at: `${Math.max(0, time)}` });
-  }
-
-  /** @param {Record<string, string>} options */
-  async #ask(options) {
-    let answer;
-    try {
-      answer = await fetch(`${this.#url}/times?${new URLSearchParams(options)}`, {
-        cache: "no-store",
-        signal: AbortSignal.timeout(PATIENCE),
-      });
-      if (answer.ok) return await answer.json();
-    } catch {
-      throw new Error("The server does not answer.");
-    }
-    const text = answer.headers.get("Content-Type")?.startsWith("text/plain") ? (await answer.text()).trim() : "";
-    throw new Error(text || `The server answers with an error (${answer.status}).`);
+    return answerOf(this.#address, { at: `${Math.max(0, time)}` });
   }
 }
 

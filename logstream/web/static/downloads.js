@@ -27,12 +27,8 @@ export class Downloads {
     document.addEventListener("focusin", ({ target }) => this.#leave(target));
   }
 
-  /** What the filter shows, as the search's options `q`, `regex` and `case`; null where nothing is filtered. */
-  get filter() {
-    return this.#filter;
-  }
-
-  set filter(filter) {
+  /** What the filter shows has changed. @param {URLSearchParams | null} filter the search's options; null where nothing is filtered */
+  setFilter(filter) {
     this.#filter = filter;
     this.#fill();
   }
@@ -40,7 +36,7 @@ export class Downloads {
   #fill() {
     this.#link("text").search = `${new URLSearchParams({ columns: `${this.#columns()}` })}`;
     const matches = this.#link("matches");
-    const options = new URLSearchParams(this.#filter ?? {});
+    const options = new URLSearchParams(this.#filter ?? "");
     options.set("format", "text");
     matches.search = `${options}`;
     if (matches.parentElement !== null) matches.parentElement.hidden = this.#filter === null;

@@ -1,9 +1,10 @@
 // An excerpt of a log on the page: whole lines around any place of it, with their numbers. More come while its reader
 // scrolls, on either side, and those that are far away go: what it keeps is bounded, however large the log is.
 
+import { setText } from "./elements.js";
 import { ExcerptLines } from "./excerpt-lines.js";
 import { bytes } from "./format.js";
-import { hashOf } from "./line-address.js";
+import { numberLink, showNumber } from "./line-number.js";
 import { lineRuns } from "./line-runs.js";
 import { appendRuns, appendText } from "./runs.js";
 
@@ -24,7 +25,6 @@ const MOST_LINES = 600; // that are kept, but those that are near
 const MOST_CHARACTERS = 1_000_000; // the same
 const MARGIN = 1.5; // heights of the window that are to be there beyond what is in sight
 const AGAIN = 2_000; // milliseconds until something is asked for again
-const UNKNOWN = "·"; // in place of a number
 
 export class ExcerptView {
   /** Bytes of the log, as far as it is known. */
@@ -175,7 +175,7 @@ export class ExcerptView {
 
   /** Say something above the lines. @param {string} text nothing, where it is empty */
   say(text) {
-    if (this.#notice.textContent !== text) this.#notice.textContent = text;
+    setText(this.#notice, text);
     this.#notice.hidden = text === "";
   }
 
@@ -187,10 +187,7 @@ export class ExcerptView {
     element.className = "line";
     element.dataset.offset = `${offset}`;
     element.dataset.end = `${end}`;
-    const number = document.createElement("a");
-    number.className = "number";
-    number.href = hashOf([offset, offset]);
-    number.tabIndex = -1;
+    const number = numberLink(offset);
     const content = document.createElement("span");
     content.className = "text";
     appendRuns(content, lineRuns(text), open);
@@ -212,14 +209,11 @@ export class ExcerptView {
   /** Show which numbers lines have, as far as that is known; a part of a line has none of its own. */
   #renumber() {
     const { lines } = this.#lines;
-    for (const [index, { line, offset }] of lines.entries()) {
-      const number = /** @type {HTMLAnchorElement} */ (this.#elements[index].firstElementChild);
+    for (const [index, line] of lines.entries()) {
+      const element = this.#elements[index];
       const isPart = index > 0 && lines[index - 1].open === true;
-      const text = isPart ? "" : line === null ? UNKNOWN : `${line}`;
-      if (number.textContent === text && number.ariaLabel !== null) continue;
-      number.textContent = text;
-      number.ariaLabel = line === null ? `Line at byte ${offset}` : `Line ${line}${isPart ? ", continued" : ""}`;
-      if (line !== null) this.#elements[index].dataset.line = `${line}`;
+      showNumber(/** @type {HTMLElement} */ (element.firstElementChild), line, isPart);
+      if (line.line !== null) element.dataset.line = `${line.line}`;
     }
     const last = this.#lines.last?.line ?? null;
     this.#content.style.setProperty("--digits", `${Math.max(3, `${last ?? ""}`.length)}`);

@@ -26,7 +26,7 @@ import { SENT_AWAY } from "./turns.js";
 const LIST = { page: 50, most: 300, context: 2 };
 const FILTER = { page: 200, most: 3000, context: 0 };
 /** What looks like an error, as long as the reader says nothing else: a regular expression of the server's. */
-export const ERRORS = String.raw`\b(\w*error|\w*exception|fatal|critical|panic(ked)?|traceback|fail(ed|ure)|segmentation fault)\b`;
+const ERRORS = String.raw`\b(\w*error|\w*exception|fatal|critical|panic(ked)?|traceback|fail(ed|ure)|segmentation fault)\b`;
 const LOOK = 100_000; // bytes around what is in sight that are searched for marks
 const LOOKS = 300; // milliseconds between two such searches
 const SLOW = 300; // milliseconds after which it is said that an error is being searched for
@@ -308,7 +308,8 @@ export class Find {
     this.#log.inert = this.#excerpt.inert = isFiltered;
     if (isFiltered && hadFocus) this.#filterPlace.focus({ preventScroll: true });
     this.#views.classList.toggle("filtered", isFiltered);
-    this.#downloads.filter = isFiltered ? parameters({ ...this.#line.pattern, q: this.#line.pattern?.q ?? "" }) : null;
+    const { pattern } = this.#line;
+    this.#downloads.setFilter(isFiltered && pattern !== null ? parameters(pattern) : null);
     this.#closeWindow();
     if (!isOn || (this.#listPlace.hidden && !isFiltered)) return;
     const { isLive, topOffset, size } = this.#reader;

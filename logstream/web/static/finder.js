@@ -226,19 +226,19 @@ export class Finder {
       const known = this.#found.previous(from);
       return { to: known.hit?.end ?? known.to, isAll: known.hit === null && known.to <= 0 };
     };
-    for (let more = true; more && hits.length < limit && !ahead().isAll; ) {
+    let more = true;
+    while (more && hits.length < limit && !ahead().isAll) {
       const plan = () => {
         const { from, to } = ahead();
         return { ...(reverse ? { to } : { from }), limit: limit - hits.length, context, reverse };
       };
       try {
         ({ more } = await this.#run(LISTING, plan, both, (hit) => hits.push(hit)));
-        if (!more) return { hits: reverse ? hits.reverse() : hits, isAll: true };
       } catch (error) {
         if (error !== SENT_AWAY || both.aborted) throw error;
       }
     }
-    const { isAll } = ahead();
+    const isAll = !more || ahead().isAll;
     return { hits: reverse ? hits.reverse() : hits, isAll };
   }
 

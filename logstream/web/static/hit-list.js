@@ -1,6 +1,6 @@
 // Hits on the page, in order: more come while one scrolls, on either side, and what is read stays where it is.
 
-import { hashOf } from "./line-address.js";
+import { numberLink, showNumber } from "./line-number.js";
 
 /**
  * @typedef {import("./search-stream.js").Hit} Hit
@@ -9,7 +9,6 @@ import { hashOf } from "./line-address.js";
 
 const NEAR = 400; // pixels from an end of the list at which more is asked for
 const AT_END = 8; // pixels from the end that count as at the end
-const UNKNOWN = "·"; // in place of a line's number
 
 export class HitList {
   #scroller;
@@ -96,16 +95,10 @@ export class HitList {
     const item = document.createElement("li");
     item.className = "hit";
     item.dataset.offset = `${hit.offset}`;
-    const number = document.createElement("a");
-    number.className = "number";
-    number.href = hashOf([hit.offset, hit.offset]);
-    number.textContent = hit.line === null ? UNKNOWN : `${hit.line}`;
-    number.ariaLabel = hit.line === null ? `Line at byte ${hit.offset}` : `Line ${hit.line}`;
-    number.tabIndex = -1;
-    const texts = document.createElement("div");
-    texts.className = "texts";
-    texts.append(...hit.before.map(beside), textOf(hit), ...hit.after.map(beside));
-    item.append(number, texts);
+    const number = numberLink(hit.offset);
+    showNumber(number, hit);
+    number.style.gridRow = `${hit.before.length + 1}`; // beside its own line
+    item.append(number, ...hit.before.map(beside), textOf(hit), ...hit.after.map(beside));
     this.#showCurrent(item);
     return item;
   }

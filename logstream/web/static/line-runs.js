@@ -19,7 +19,6 @@ export function plainLine(line) {
 
 /** The same text as runs; none for an empty line. @param {string} line @returns {Run[]} */
 export function lineRuns(line) {
-  if (!line.includes("\x1b")) return line === "" ? [] : runsOf(withoutReturns(line));
   /** @type {Run[]} */
   const runs = [];
   let pen = pens.plain;
@@ -47,11 +46,6 @@ export function lineRuns(line) {
     runs.pop();
   }
   return runs;
-}
-
-/** @param {string} text @returns {Run[]} */
-function runsOf(text) {
-  return text === "" ? [] : [{ text, style: null }];
 }
 
 /** @param {string} text */

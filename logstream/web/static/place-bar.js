@@ -19,6 +19,7 @@ export class PlaceBar {
   #size = 0;
   #top = 0;
   #shown = 1; // bytes that are in sight
+  #height = 0; // pixels of the bar: as it was laid out last, as asking for it between two changes would have all laid out
   /** Where on the thumb it was taken, in pixels; null as long as nobody drags it. @type {number | null} */
   #grip = null;
   #share = 0; // where it was dragged to
@@ -34,7 +35,10 @@ export class PlaceBar {
     element.addEventListener("pointerup", () => this.#let());
     element.addEventListener("pointercancel", () => (this.#grip = null));
     element.addEventListener("keydown", (event) => this.#press(event));
-    new ResizeObserver(() => this.#place()).observe(element);
+    new ResizeObserver(() => {
+      this.#height = element.clientHeight;
+      this.#place();
+    }).observe(element);
   }
 
   /**
@@ -62,8 +66,7 @@ export class PlaceBar {
   }
 
   get #thumbHeight() {
-    const { clientHeight } = this.#element;
-    return Math.min(clientHeight, Math.max(SHORTEST, (clientHeight * this.#shown) / Math.max(1, this.#size)));
+    return Math.min(this.#height, Math.max(SHORTEST, (this.#height * this.#shown) / Math.max(1, this.#size)));
   }
 
   #place() {
@@ -74,7 +77,7 @@ export class PlaceBar {
   #put(share) {
     const height = this.#thumbHeight;
     this.#thumb.style.height = `${height}px`;
-    this.#thumb.style.transform = `translateY(${share * (this.#element.clientHeight - height)}px)`;
+    this.#thumb.style.transform = `translateY(${share * (this.#height - height)}px)`;
   }
 
   /** @param {PointerEvent} event */
@@ -93,7 +96,7 @@ export class PlaceBar {
   /** @param {PointerEvent} event */
   #drag(event) {
     if (this.#grip === null) return;
-    const room = this.#element.clientHeight - this.#thumbHeight;
+    const room = this.#height - this.#thumbHeight;
     const away = event.clientY - this.#grip - this.#element.getBoundingClientRect().top;
     const share = away < NEAR ? 0 : away > room - NEAR ? 1 : away / room;
     if (share === this.#share) return;

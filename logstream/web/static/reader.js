@@ -3,6 +3,7 @@
 // The live view keeps what it keeps, and follows the log in the background while an excerpt is shown. An excerpt is asked
 // for when it is wanted.
 
+import { setText } from "./elements.js";
 import { ExcerptView } from "./excerpt-view.js";
 import { hashOf, marksOf } from "./line-address.js";
 import { nearest } from "./line-offsets.js";
@@ -65,7 +66,7 @@ export class Reader {
     watchPastTheTop(parts.log, () => {
       if (this.#isLive && this.#missing) this.goToLines();
     });
-    addEventListener("hashchange", () => this.#openAddress());
+    addEventListener("hashchange", () => this.#addressChanged());
     this.#openAddress();
   }
 
@@ -226,10 +227,18 @@ export class Reader {
     this.#going = false;
   }
 
-  /** Go to what the address names. */
+  /** Go to what the address names. Returns whether it names lines. */
   #openAddress() {
     const marks = marksOf(location.hash);
     if (marks !== null) this.goTo(marks[0], { mark: marks });
+    return marks !== null;
+  }
+
+  /** The reader has gone back, say: what the address without lines leads to is the end. */
+  #addressChanged() {
+    if (this.#openAddress()) return;
+    this.#excerpt.mark(null);
+    if (!this.#isLive) this.goLive();
   }
 
   /** @param {HTMLElement} line whose number was chosen @param {boolean} extend whether it ends what begins at the marked line */
@@ -245,18 +254,18 @@ export class Reader {
     const { views, bar, place } = this.#parts;
     bar.hidden = this.#isLive && !this.#missing;
     views.dataset.bar = `${!bar.hidden}`;
-    const line = this.#isLive ? null : (this.#excerpt.topLine?.line ?? null);
+    const first = this.#isLive ? null : this.#excerpt.topLine;
+    const line = first?.line ?? null;
     const size = this.#isLive ? this.size : this.#excerpt.size;
     let [top, bottom] = [size, size];
     if (!this.#isLive) {
-      top = this.topOffset ?? 0;
+      top = first?.offset ?? 0;
       bottom = this.#excerpt.bottomLine?.end ?? top;
     } else if (!bar.hidden && !this.#live.following) {
       top = bottom = this.topOffset ?? size;
     }
     if (!bar.hidden) this.#bar.show(size, top, bottom, line);
-    const text = this.#isLive ? "" : placeText(size, top, line);
-    if (place.textContent !== text) place.textContent = text;
+    setText(place, this.#isLive ? "" : placeText(size, top, line));
     for (const listener of this.#onMove) listener();
   }
 

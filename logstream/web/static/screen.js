@@ -109,11 +109,6 @@ export class Screen {
     for (let x = from; x < this.columns; x += 1) this.#stops[x] = x % TAB === 0;
   }
 
-  resetStops() {
-    this.ownStops = false;
-    this.#setStops(0);
-  }
-
   setStop() {
     if (!this.#stops[this.x]) this.ownStops = true;
     this.#stops[this.x] = true;

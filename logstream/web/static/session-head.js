@@ -1,7 +1,7 @@
 // What the head of a session's page says of its recording and its terminal, and where the reader chooses how large that is
 // if nothing says it.
 
-import { element } from "./elements.js";
+import { element, setText } from "./elements.js";
 import { USUAL_SIZE } from "./view.js";
 
 /** @typedef {import("./view.js").Size} Size */
@@ -51,7 +51,7 @@ export class SessionHead {
     let known = false;
     for (const [name, value = ""] of Object.entries(values)) {
       const place = element(`[data-fact=${name}]`, HTMLElement, this.#recording);
-      if (place.textContent !== value) place.textContent = value;
+      setText(place, value);
       if (place.parentElement !== null) place.parentElement.hidden = value === "";
       known ||= value !== "";
     }
@@ -63,9 +63,7 @@ export class SessionHead {
 
   /** @param {string | null} who is not heard of, so that there is silence: "host" or "relay"; null for nobody */
   showAway(who) {
-    const text = who === null ? "" : `${who} away`;
-    if (this.#away.textContent === text) return;
-    this.#away.textContent = text;
+    setText(this.#away, who === null ? "" : `${who} away`);
     if (who === null) delete this.#away.dataset.state;
     else this.#away.dataset.state = "away";
   }

@@ -1,9 +1,10 @@
 // The page of all sessions: a table that keeps itself current, and whose rows stay where they are under the pointer.
 
 import { AllSearch } from "./all-search.js";
-import { element } from "./elements.js";
+import { element, setText } from "./elements.js";
 import { age, bytes } from "./format.js";
 import { Keys } from "./keys.js";
+import { keep, kept } from "./page-memory.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
@@ -32,7 +33,11 @@ let isPointedAt = false; // and so nothing moves
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer = undefined;
 document.addEventListener("visibilitychange", refresh);
-filter.addEventListener("input", applyFilter);
+filter.value = kept("filter");
+filter.addEventListener("input", () => {
+  keep("filter", filter.value);
+  applyFilter();
+});
 body.addEventListener("pointerenter", ({ pointerType }) => (isPointedAt = pointerType === "mouse"));
 body.addEventListener("pointerleave", () => {
   isPointedAt = false;
@@ -228,9 +233,4 @@ function setTime(element, time) {
   const date = new Date(1000 * (time ?? 0));
   element.dateTime = time === null ? "" : date.toISOString();
   element.title = time === null ? "" : date.toLocaleString();
-}
-
-/** @param {Element} element @param {string} text */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,6 +1,6 @@
 // The two words in a session page's head: how the connection is, and how the session is. What changes is heard once.
 
-import { element } from "./elements.js";
+import { element, setText } from "./elements.js";
 
 /** @typedef {import("./logstream.js").State} State */
 
@@ -32,5 +32,5 @@ export class Status {
 /** @param {HTMLElement} place @param {string} state @param {string} text */
 function say(place, state, text) {
   if (place.dataset.state !== state) place.dataset.state = state;
-  if (place.textContent !== text) place.textContent = text; // or a screen reader would say it again
+  setText(place, text);
 }

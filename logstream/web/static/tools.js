@@ -6,7 +6,7 @@
  * @typedef {object} Tool
  * @property {string} label what is on the button, in a word or two
  * @property {string} title what it does, in some more
- * @property {string} [key] that does the same, as people write it: "w", "Ctrl-F"
+ * @property {string} [key] that does the same, as people write it: "w", "Shift-T"
  * @property {boolean} [last] whether it is behind all others that are not
  * @property {() => void} action
  */
@@ -28,7 +28,7 @@ export class Tools {
     button.type = "button";
     button.textContent = label;
     button.title = key === undefined ? title : `${title} (${key})`;
-    if (key !== undefined) button.setAttribute("aria-keyshortcuts", key.replace("Ctrl-", "Control+"));
+    if (key !== undefined) button.setAttribute("aria-keyshortcuts", key.replace("-", "+"));
     button.tabIndex = this.#element.querySelector("button") === null ? 0 : -1;
     button.addEventListener("click", action);
     if (last) button.dataset.last = "";

@@ -1,0 +1,155 @@
+"""Tests of subscribes that take long, and of what is asked meanwhile."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from logstream.web.connection import Connection
+from logstream.web.subscribing import Subscribing
+
+from ..serving import PATIENCE, wait_until
+
+
+class Stuck:
+    """A subscribe that does not come back until it is let."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.answered: bool | None = None
+        self.thread: threading.Thread | None = None
+
+    def __call__(self, is_wanted: Callable[[], bool]) -> None:
+        self.thread = threading.current_thread()
+        assert self.go_on.wait(PATIENCE)
+        self.answered = is_wanted()
+
+
+@pytest.fixture
+def places() -> threading.Semaphore:
+    """Places for three."""
+    return threading.Semaphore(3)
+
+
+@pytest.fixture
+def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection's two ends."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def subscribing(peer: tuple[socket.socket, socket.socket], places: threading.Semaphore) -> Subscribing:
+    """The subscribes of one client."""
+    return Subscribing(Connection(peer[0], 30.0), places)
+
+
+def test_while_all_is_well_one_is_done_after_the_other(subscribing: Subscribing) -> None:
+    """Each is over when the next command is read."""
+    done: list[str] = []
+    for name in "abcde":
+        subscribing.begin(name, lambda is_wanted, name=name: done.append(name) or is_wanted())
+    assert done == list("abcde")
+
+
+def test_one_that_takes_long_does_not_keep_the_next(subscribing: Subscribing) -> None:
+    """And is answered in the end."""
+    stuck, done = Stuck(), threading.Event()
+    subscribing.begin("stuck", stuck)
+    subscribing.begin("well", lambda is_wanted: done.set())
+    assert done.wait(PATIENCE)
+    stuck.go_on.set()
+    wait_until(lambda: stuck.answered)
+
+
+@pytest.mark.parametrize("end", ["unsubscribe", "subscribe", "leave"])
+def test_what_is_not_wanted_any_more_is_not_answered(subscribing: Subscribing, end: str) -> None:
+    """The client has unsubscribed, subscribed again, or gone; another session's is answered where it is still there."""
+    stuck, other = Stuck(), Stuck()
+    subscribing.begin("stuck", stuck)
+    subscribing.begin("other", other)
+    match end:
+        case "unsubscribe":
+            begun = time.monotonic()
+            subscribing.end("stuck", lambda: False)
+            assert time.monotonic() - begun < 0.5  # nobody waits for what would not be answered
+        case "subscribe":
+            subscribing.begin("stuck", lambda is_wanted: None)
+        case "leave":
+            subscribing.end_all()
+    stuck.go_on.set()
+    other.go_on.set()
+    wait_until(lambda: stuck.answered is not None and other.answered is not None)
+    assert (stuck.answered, other.answered) == (False, end != "leave")
+
+
+def test_an_unsubscribe_waits_for_an_error_that_is_on_its_way_out(subscribing: Subscribing) -> None:
+    """So nothing about the session comes after it."""
+    answering, sent = threading.Event(), threading.Event()
+
+    def answer(is_wanted: Callable[[], bool]) -> None:
+        assert is_wanted()
+        answering.set()
+        time.sleep(0.2)  # longer than the next command waits
+        sent.set()
+
+    subscribing.begin("a", answer)
+    assert answering.is_set()
+    assert not sent.is_set()
+    subscribing.end("a", lambda: False)
+    assert sent.is_set()
+
+
+def test_beyond_the_places_a_client_waits_for_its_own(subscribing: Subscribing, places: threading.Semaphore) -> None:
+    """It is carried out by the thread that reads; and the places are given back."""
+    stuck = [Stuck() for _ in range(3)]
+    for number, one in enumerate(stuck):
+        subscribing.begin(str(number), one)
+    threads: list[threading.Thread] = []
+    subscribing.begin("one more", lambda is_wanted: threads.append(threading.current_thread()))
+    assert threads == [threading.current_thread()]
+    for one in stuck:
+        one.go_on.set()
+    for _ in range(3):
+        assert places.acquire(timeout=PATIENCE)
+    assert not places.acquire(blocking=False)
+
+
+def test_without_another_thread_to_be_had_it_is_done_by_the_one_that_reads(
+    subscribing: Subscribing, places: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as good, and what it raises is raised; no place is lost."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def fail(is_wanted: Callable[[], bool]) -> None:
+        assert is_wanted()
+        raise BrokenPipeError
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(4):
+        with pytest.raises(BrokenPipeError):
+            subscribing.begin("a", fail)
+    assert all(places.acquire(blocking=False) for _ in range(3))
+
+
+def test_a_client_that_is_gone_is_no_failure_but_a_bug_is(
+    subscribing: Subscribing, peer: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one says nothing, the other closes the connection and tells the operator."""
+
+    def fail(error: Exception) -> Callable[[Callable[[], bool]], None]:
+        def raise_it(is_wanted: Callable[[], bool]) -> None:
+            raise error
+
+        return raise_it
+
+    subscribing.begin("a", fail(BrokenPipeError()))
+    assert not caplog.records
+    subscribing.begin("a", fail(ValueError("broken")))
+    assert "ValueError: broken" in caplog.text
+    assert peer[1].recv(100)[2:4] == (1011).to_bytes(2, "big")
