@@ -20,8 +20,9 @@ from typing import Any
 
 from .client import Client, read_until
 from .report import Row, quantiles
-from .scenarios import fill, following, read_lines, writing
+from .scenarios import fill, following, read_lines
 from .servers import Logstream, Server, cpu_seconds
+from .writing import writing
 
 _MB = 1 << 20
 _ROOT = Path(__file__).resolve().parent.parent
