@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .client import Client, find_stamps
 from .report import Row, quantiles
@@ -24,6 +24,7 @@ _STEP = 1.5  # from rate to rate, until one is held and the next one is too high
 _HALVINGS = 4  # between the last two
 _LOOK = 0.002  # seconds between two looks of those whose lines are timed
 _LOOK_RARELY = 0.05  # the same of all others, who share the processors with the server and are not what is measured
+_LEAST = 10.0  # lines a second, which any server holds that works
 _QUIET = 1.0  # seconds in which nothing arrives, after which the rest is lost
 _WITNESSES = 8  # clients whose lines are timed; the others' are counted
 
@@ -82,23 +83,35 @@ def keep_pace(server: Server, clients: Sequence[Client], names: Sequence[str], v
     crowd = Crowd(clients)
     try:
         crowd.read_lines(1)  # until all is calm
-        held: Row | None = None
-        low, too_high = 0.0, math.inf
-        while not (low and too_high < math.inf):
-            if (found := _hold(server, crowd, names, viewers, rate)) is not None:
-                held, low, rate = found, rate, rate * _STEP
-            else:
-                too_high, rate = rate, rate / _STEP
-        for _ in range(_HALVINGS):
-            middle = math.sqrt(low * too_high)
-            if (found := _hold(server, crowd, names, viewers, middle)) is not None:
-                held, low = found, middle
-            else:
-                too_high = middle
-        assert held is not None
-        return {"lines a second": low * viewers} | held
+        highest, held = find_highest(lambda rate: _hold(server, crowd, names, viewers, rate), rate)
+        return {"lines a second": highest * viewers} | held
     finally:
         crowd.close()
+
+
+def find_highest(hold: Callable[[float], Row | None], rate: float) -> tuple[float, Row]:
+    """The highest rate that is held, to 3 %, and what `hold(rate)` said of it: None for one that is too high.
+
+    Raises RuntimeError where not even a few lines a second are held.
+    """
+    held: tuple[float, Row] | None = None
+    too_high = math.inf
+    while held is None or too_high == math.inf:
+        if rate < _LEAST:
+            raise RuntimeError(f"the server does not keep pace with {rate:.0f} lines a second")
+        if (found := hold(rate)) is not None:
+            held = rate, found
+            rate *= _STEP
+        else:
+            too_high = rate
+            rate /= _STEP
+    for _ in range(_HALVINGS):
+        middle = math.sqrt(held[0] * too_high)
+        if (found := hold(middle)) is not None:
+            held = middle, found
+        else:
+            too_high = middle
+    return held
 
 
 def _hold(server: Server, crowd: Crowd, names: Sequence[str], viewers: int, rate: float) -> Row | None:
@@ -109,7 +122,7 @@ def _hold(server: Server, crowd: Crowd, names: Sequence[str], viewers: int, rate
         with writing(server, names, rate=rate, lines=lines):
             crowd.read_lines(lines * viewers)
         cpu, own = server.cpu() - cpu, time.process_time() - own
-        delays = quantiles(crowd.delays)
+        delays = quantiles(crowd.delays or [math.inf])
         if crowd.messages >= BY_ITSELF * lines * viewers and delays["p99 ms"] <= IN_TIME * 1e3:
             count = lines * viewers
             return {"CPU µs a line": cpu / count * 1e6, "clients' CPU µs": own / count * 1e6} | delays

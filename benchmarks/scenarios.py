@@ -13,7 +13,7 @@ from logstream import LogStreamManager
 
 from .client import Client, read_until
 from .pace import keep_pace
-from .report import Row, quantiles, quantiles_and_most
+from .report import Row, quantiles, quantiles_and_most, ratios
 from .servers import BareLoop, Logstream, LogstreamTwo, LogstreamWorkers, NodePeer, SendFile, Server, Websocketd
 from .writing import writing
 
@@ -55,10 +55,7 @@ def bulk() -> Iterator[Row]:
         found = yield from _compare([Logstream, SendFile, NodePeer] if count == 1 else [Logstream, NodePeer], measure)
         yield from _ratios(found, ["seconds", "first byte ms", "CPU s", "memory up MB"], {"clients": count})
         loads[count] = found[Logstream.name]
-    yield {
-        "logstream": "10 clients against 1",
-        "CPU ratio": float(loads[10]["CPU s"]) / float(loads[1]["CPU s"]),
-    }
+    yield {"logstream": "10 clients against 1"} | ratios(loads[10], loads[1], {"CPU": "CPU s"})
 
 
 def cores() -> Iterator[Row]:
@@ -75,12 +72,10 @@ def cores() -> Iterator[Row]:
                 return {"sessions": label} | keep_pace(server, clients, names, viewers, rate)
 
         found = yield from _compare([Logstream, LogstreamTwo], measure)
-        one, two = found[Logstream.name], found[LogstreamTwo.name]
-        yield {
-            "logstream": "2 workers against 1",
-            "sessions": label,
-            "lines a second ratio": float(two["lines a second"]) / float(one["lines a second"]),
-        }
+        two, one = found[LogstreamTwo.name], found[Logstream.name]
+        yield {"logstream": "2 workers against 1", "sessions": label} | ratios(
+            two, one, {"lines a second": "lines a second"}
+        )
 
 
 def sessions() -> Iterator[Row]:
@@ -104,11 +99,9 @@ def sessions() -> Iterator[Row]:
     for label, unwatched in (("1 alone", 0), ("1 beside 799 unwatched", 799)):
         with Logstream() as server:
             yield {"sessions": label} | _beside(server, unwatched)
-    yield {
-        "logstream": "800 sessions against 2",
-        "CPU ratio": float(found[800]["server CPU s"]) / float(found[2]["server CPU s"]),
-        "p99 ratio": float(found[800]["p99 ms"]) / float(found[2]["p99 ms"]),
-    }
+    yield {"logstream": "800 sessions against 2"} | ratios(
+        found[800], found[2], {"CPU": "server CPU s", "p99": "p99 ms"}
+    )
 
 
 def _beside(server: Server, unwatched: int) -> Row:
@@ -151,7 +144,7 @@ def stalled() -> Iterator[Row]:
         read_until(idle, lambda: all(client.received >= size for client in idle))
         found[1]["all woken after s"] = time.monotonic() - begin
     yield from found
-    yield {"logstream": "8 stalled against none", "p99 ratio": float(found[1]["p99 ms"]) / float(found[0]["p99 ms"])}
+    yield {"logstream": "8 stalled against none"} | ratios(found[1], found[0], {"p99": "p99 ms"})
 
 
 def idle() -> Iterator[Row]:
@@ -183,11 +176,11 @@ def deflate() -> Iterator[Row]:
             loads[offered] = label | load(server, 1, offered=offered)
     yield from lines.values()
     yield from loads.values()
-    yield {
-        "logstream": "offered against not",
-        "CPU ratio": float(lines[True]["CPU µs a line"]) / float(lines[False]["CPU µs a line"]),
-        "wire bytes ratio": float(loads[True]["MB on the wire"]) / float(loads[False]["MB on the wire"]),
-    }
+    yield (
+        {"logstream": "offered against not"}
+        | ratios(lines[True], lines[False], {"CPU": "CPU µs a line"})
+        | ratios(loads[True], loads[False], {"wire bytes": "MB on the wire"})
+    )
 
 
 def completion() -> Iterator[Row]:
@@ -326,8 +319,7 @@ def _ratios(found: dict[str, Row], keys: Sequence[str], label: Row | None = None
     ours = found[Logstream.name]
     for name, theirs in found.items():
         if name != Logstream.name:
-            ratios = {f"{key} ratio": float(ours[key]) / float(theirs[key]) for key in keys}
-            yield {"logstream": f"against {name}"} | (label or {}) | ratios
+            yield {"logstream": f"against {name}"} | (label or {}) | ratios(ours, theirs, {key: key for key in keys})
 
 
 @contextlib.contextmanager

@@ -139,8 +139,6 @@ def search_sessions(url: str, token: str | None, names: tuple[str, ...], **wante
     except OSError as error:
         let_output_go(error)
         return TROUBLE
-    except KeyboardInterrupt:
-        return 130
     return code
 
 

@@ -69,14 +69,14 @@ def tail_sessions(url: str, token: str | None, names: list[str], wanted: Wanted,
     Raises FollowError where no session can be followed, and OSError where nothing can be printed.
     """
     server_address(url)
-    with Bell(out.descriptor()) as bell:
-        sources = [_Source(name, url, token, wanted, bell.ring) for name in names]
-        try:
-            _start(sources)
-            return _print(sources, out, bell)
-        finally:
-            for source in sources:
-                source.leave()
+    bell = Bell(out.descriptor())
+    sources = [_Source(name, url, token, wanted, bell.ring) for name in names]
+    try:
+        _start(sources)
+        return _print(sources, out, bell)
+    finally:
+        for source in sources:
+            source.leave()
 
 
 def _start(sources: list[_Source]) -> None:
@@ -90,7 +90,10 @@ def _start(sources: list[_Source]) -> None:
 
 
 class Bell:
-    """Wakes the main thread, which waits for it. Any thread may ring."""
+    """Wakes the main thread, which waits for it. Any thread may ring.
+
+    Its descriptors stay open for as long as the process is there: a thread that is left may ring yet.
+    """
 
     def __init__(self, output: int | None) -> None:
         """`output` is the descriptor of standard output, if it has one."""
@@ -101,12 +104,6 @@ class Bell:
         self._poll.register(self._inner, select.POLLIN)
         if output is not None:
             self._poll.register(output, 0)  # which is told of errors and hang-ups all the same
-
-    def __enter__(self) -> Bell:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """The descriptors stay open: a thread that is left may ring yet."""
 
     def ring(self) -> None:
         """Wake the main thread, now or as soon as it waits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import io
+import itertools
 import json
 import os
 import pty
@@ -68,9 +69,9 @@ def running(output: Path, *arguments: str, **environment: str) -> Iterator[subpr
 
 
 @pytest.fixture
-def server(start: Starting) -> ServerProcess:
-    """One server, for this test alone."""
-    return start("gunicorn")
+def server(empty_server: ServerProcess) -> ServerProcess:
+    """The one for all tests, but those that end it."""
+    return empty_server
 
 
 @pytest.fixture
@@ -79,8 +80,10 @@ def url(server: ServerProcess) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
-def test_tail_follows_to_completion(server: ServerProcess, url: str, tmp_path: Path) -> None:
+def test_tail_follows_to_completion(start: Starting, tmp_path: Path) -> None:
     """Bytes through as they are, live, over a restart; with --until-complete the end is exit code 0."""
+    server = start("gunicorn")
+    url = f"http://127.0.0.1:{server.port}"
     log, output = server.log("a"), tmp_path / "output"
     colours = "\x1b[1;32mgreen\x1b[0m\r\n"
     log.write_text(MIXED + colours)
@@ -246,13 +249,13 @@ def test_a_directory_that_cannot_be_read_is_said(start: Starting) -> None:
 
 
 @contextlib.contextmanager
-def answering(reply: bytes) -> Iterator[str]:
-    """The address of a server that says always the same."""
+def answering(*replies: bytes) -> Iterator[str]:
+    """The address of a server that says one of these after the other, and the last one from then on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
             with contextlib.suppress(OSError):
-                while True:
+                for reply in itertools.chain(replies, itertools.repeat(replies[-1])):
                     sock, _ = listener.accept()
                     with sock:
                         sock.recv(1000)
@@ -260,9 +263,11 @@ def answering(reply: bytes) -> Iterator[str]:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def test_a_proxy_is_told_from_the_server() -> None:
@@ -493,22 +498,11 @@ def test_a_server_that_speaks_something_else_is_an_error() -> None:
         b"HTTP/1.1 302 Found\r\nLocation: /\x1b\r\n\r\n",
         b"",
     ]
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def answer() -> None:
-            for reply in replies:
-                sock, _ = listener.accept()
-                with sock:
-                    sock.recv(1000)
-                    sock.sendall(reply)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
+    with answering(*replies) as address:
         for reply in replies:
-            code, out, err = typed("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+            code, out, err = typed("sessions", "--url", f"http://{address}")
             assert (code, out, err.count("\n")) == (1, "", 1), reply
             assert "\x1b" not in err
-        thread.join()
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
@@ -598,8 +592,10 @@ SHOWN = b"\x1b[?1049h\x1b[?25l\x1b[31mred end"
 LEFT = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[0m")
 
 
-def test_tail_leaves_a_terminal_as_it_was(start: Starting, server: ServerProcess, url: str) -> None:
+def test_tail_leaves_a_terminal_as_it_was(start: Starting) -> None:
     """On Ctrl-C, also pressed twice, on SIGTERM and SIGHUP, at the session's end, and before an error is printed."""
+    server = start("gunicorn")
+    url = f"http://127.0.0.1:{server.port}"
     server.log("a").write_text(FULL_SCREEN)
     for keys, number, code in (
         (b"\x03", None, 130),
@@ -926,16 +922,6 @@ def test_a_server_that_is_gone_when_a_session_is_complete_is_waited_for(
 
 def test_a_refusal_that_breaks_off_is_told_by_its_status() -> None:
     """Whatever the server was about to say."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def refuse() -> None:
-            sock, _ = listener.accept()
-            with sock:
-                sock.recv(1000)
-                sock.sendall(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nThis")
-
-        thread = threading.Thread(target=refuse)
-        thread.start()
-        printed = typed("sessions", "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
-        thread.join()
+    with answering(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nThis") as address:
+        printed = typed("sessions", "--url", f"http://{address}")
     assert printed == (1, "", "logstream: The server refuses: It does not serve this client.\n")

@@ -18,16 +18,16 @@ from logstream.engine.patterns import Pattern
 from logstream.grep import LineFilter
 
 from .engine.logs import contents, without_sequences, words
-from .serving import ServerProcess, Starting
+from .serving import ServerProcess
 from .test_cli import LOGSTREAM, TerminalProcess, logstream
 
 LINES = ["error one", "ok", "Error two", "", "ok.", "größer 日本語 error", "x" * 100, "ok", "ok"]
 
 
 @pytest.fixture
-def server(start: Starting) -> ServerProcess:
-    """One server, for this test alone."""
-    return start("gunicorn")
+def server(empty_server: ServerProcess) -> ServerProcess:
+    """The one for all tests."""
+    return empty_server
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from ..websocket import LostError, WebSocket
 
 WITHIN = 10.0  # seconds that is waited for anything
 
-_END = "the end of the connection"
 _SHOWN = 1000  # characters of a text that an error shows
 
 
@@ -103,7 +102,7 @@ class Viewer:
 
     def await_close(self, within: float = WITHIN) -> int:
         """Wait until the server closes the connection; returns the code, such as 1001 where it goes away."""
-        self._await(lambda: self.close_code is not None, _END, within)
+        self._await(lambda: self.close_code is not None, "the end of the connection", within, is_end=True)
         assert self.close_code is not None
         return self.close_code
 
@@ -111,14 +110,15 @@ class Viewer:
         """End the connection. Idempotent."""
         self._ws.close()
 
-    def _await(self, done: Callable[[], bool], what: str, within: float) -> None:
+    def _await(self, done: Callable[[], bool], what: str, within: float, *, is_end: bool = False) -> None:
+        """`is_end` says that it comes after an error or a completion, too, which are else the last thing to come."""
         deadline = time.monotonic() + within
         while not done():
             if self.close_code is not None:
                 self._fail(f"the connection was closed with {self.close_code} before {what} came")
-            if self.error is not None and what != _END:
+            if self.error is not None and not is_end:
                 self._fail(f"the server said {self.error!r} before {what} came")
-            if self.complete and what != _END:
+            if self.complete and not is_end:
                 self._fail(f"the session was complete before {what} came")
             try:
                 self._take(json.loads(self._ws.receive(within, deadline)))

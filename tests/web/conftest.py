@@ -28,7 +28,7 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
     server.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One browser for all tests."""
     browser = Browser(tmp_path_factory.mktemp("profile"))

@@ -160,6 +160,10 @@ def test_a_word_is_found_in_the_whole_log_by_keyboard_alone(open_page: Opening, 
     )
     wait_until(lambda: len(search.hits()) == 12)
     assert search.run("return document.querySelectorAll('#hits .beside').length") == 4 * 12
+    places = """const hit = document.querySelector('#hits .current');
+        return ['.number', '.text:not(.beside)'].map((one) => hit.querySelector(one).getBoundingClientRect().top)"""
+    assert len(set(search.run(places))) == 1  # the number is beside the line that it is of
+    assert search.run("return end.getBoundingClientRect().right <= hits.getBoundingClientRect().left") is True
     # From hit to hit in the list, and to its place.
     search.run("document.querySelector('#hits .hit a').focus()")
     search.press(Keys.ARROW_DOWN)
@@ -362,6 +366,13 @@ def test_on_a_phone_and_in_the_dark(open_page: Opening, server: ServerProcess, b
         ("button", "Regular expression"),
         ("complementary", "Hits"),
     } <= named
+    above = "return end.getBoundingClientRect().bottom <= hits.getBoundingClientRect().top"
+    assert search.run(above) is True
+    browser.resize(640, 360)  # as one of 1280 by 720 that shows all twice as large
+    height = "return document.querySelector(arguments[0]).clientHeight"
+    assert search.run(height, "#excerpt") >= 100
+    assert search.run(height, "#hits") >= 50
+    browser.resize(390, 800, mobile=True)
     search.click("filter")
     wait_until(lambda: len(search.hits("#filtered")) >= 200)
     assert search.run("return document.documentElement.scrollWidth") <= 390
@@ -424,3 +435,8 @@ def test_all_sessions_are_searched_from_the_list(server: ServerProcess, browser:
     wait_until(lambda: browser.run(text) == "haystack <b>0</b>\n")
     browser.driver.back()
     wait_until(lambda: browser.driver.title == "Sessions")
+    wait_until(lambda: browser.run(said) == "8 hits in 2 sessions")  # as it was left
+    browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    browser.driver.refresh()
+    wait_until(lambda: browser.run("return document.querySelector('table').checkVisibility()"))
+    assert browser.run("return document.querySelector('#search').hidden") is True

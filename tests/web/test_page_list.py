@@ -7,6 +7,7 @@ import time
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, append, cpu_time_of
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
@@ -81,6 +82,7 @@ def test_a_row_is_its_link_as_a_whole(browser: Browser, start: Starting, width: 
     wait_until(lambda: len(names(browser)) == 2)
     if width < 500:
         assert min(browser.run(SHOWN.format("row.getBoundingClientRect().height"))) >= 44
+        assert min(browser.run(SHOWN.format("row.cells[0].clientWidth"))) > 0.9 * width  # names are what is looked for
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     row = browser.driver.find_element("link text", "build").find_element("xpath", "ancestor::tr")
     ActionChains(browser.driver).move_to_element(row.find_element("css selector", "td.changed")).click().perform()
@@ -99,6 +101,11 @@ def test_a_filter_finds_sessions(browser: Browser, start: Starting) -> None:
     box.send_keys("TRAIN")
     wait_until(lambda: sorted(names(browser)) == ["Train-2", "train-1"])
     assert browser.run("return document.querySelector('#count').textContent") == "2 of 3"
+    browser.driver.find_element("link text", "train-1").send_keys(Keys.ENTER)  # no pointer that rows would wait for
+    wait_until(lambda: browser.driver.title.startswith("train-1"))
+    browser.driver.back()
+    wait_until(lambda: sorted(names(browser)) == ["Train-2", "train-1"])  # as it was left
+    box = browser.driver.find_element("id", "filter")
     server.log("other").write_text("x")
     server.log("retrain").write_text("x")
     wait_until(lambda: sorted(names(browser)) == ["Train-2", "retrain", "train-1"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 import time
 from pathlib import Path
 
@@ -10,10 +10,12 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from ..browser import Browser, Opening, append
-from ..serving import ServerProcess, wait_until
+from logstream.engine.arrivals import Standing, beginning, lines
+from logstream.engine.logfile import LogFile
+from logstream.engine.reading import Reader
 
-CLOCK = r"\d\d:\d\d:\d\d"
+from ..browser import Browser, Opening
+from ..serving import ServerProcess, wait_until
 
 pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
@@ -31,27 +33,37 @@ def times(browser: Browser) -> dict[str, str]:
     return dict(browser.run(script))
 
 
+def clock(moment: float) -> str:
+    """A time as the page shows it, with its day unless that is today's."""
+    day, shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment)).split()
+    return shown if day == time.strftime("%Y-%m-%d") else f"{day} {shown}"
+
+
+def note_arrivals(server: ServerProcess, session: str, seen: dict[int, tuple[float, float]]) -> None:
+    """Write down from when till when somebody has seen a log have these sizes."""
+    log = server.log(session)
+    place = server.directory / ".logstream" / "times" / log.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(LogFile.open(str(log))) as file:
+        standings = [
+            Standing(size, int(since * 1000), int(until * 1000), Reader.at(file, size).cursor)
+            for size, (since, until) in seen.items()
+        ]
+        place.write_bytes(beginning(file.identity[1]) + lines(standings))
+
+
 def test_when_lines_arrived(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
     """A key shows it: one time where it was seen, else what is known; and a time leads to its line."""
     log = server.log("timed")
-    log.write_text("unseen\n")
+    log.write_text("unseen\nseen\nlast\n")
+    seen = int(time.time()) - 60  # when the middle line came, as somebody has written down
+    note_arrivals(server, "timed", {7: (seen - 60.0, seen - 0.5), 12: (seen, seen + 59.5), 17: (seen + 60, seen + 60)})
     page = open_page("timed")
-    page.await_text("unseen\n")
-    time.sleep(1.5)  # in which the server looks once
-    append(log, "seen\n")
-    written = time.time()
-    page.await_text("unseen\nseen\n")
-    time.sleep(1.5)
-    append(log, "last\n")
     page.await_text("unseen\nseen\nlast\n")
     type_keys(browser, "t")
     wait_until(lambda: all(times(browser).get(line) for line in ("unseen", "seen", "last")))
     shown = times(browser)
-    assert re.fullmatch(f"by {CLOCK}", shown["unseen"])
-    assert re.fullmatch(CLOCK, shown["seen"])
-    local = [time.strftime("%H:%M:%S", time.localtime(written + second)) for second in (-1, 0, 1)]
-    assert shown["seen"] in local
-    assert shown["last"] > shown["seen"]
+    assert shown == {"unseen": f"by {clock(seen - 60)}", "seen": clock(seen), "last": clock(seen + 60)}
     assert browser.run("return document.querySelector('[aria-keyshortcuts=t]').ariaPressed") == "true"
     selected = """getSelection().selectAllChildren(document.querySelector('#excerpt .lines'));
         const data = new DataTransfer();
@@ -63,7 +75,7 @@ def test_when_lines_arrived(open_page: Opening, server: ServerProcess, browser: 
     wait_until(lambda: set(times(browser).values()) == {""})
     type_keys(browser, "T")
     wait_until(lambda: browser.run("return document.activeElement.type") == "datetime-local")
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(written + 1))
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seen + 30))
     browser.run("document.activeElement.value = arguments[0]", moment)
     type_keys(browser, Keys.ENTER)
     wait_until(lambda: page.seen("#go-to-time") is None)

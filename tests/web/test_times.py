@@ -20,6 +20,16 @@ def ask(server: ServerProcess, session: str, options: str = "") -> dict[str, Any
     return found
 
 
+def look(server: ServerProcess, session: str, viewer: Viewer) -> None:
+    """Have the server look at a log, as it does at once when nobody follows it any more, and follow it again."""
+    log = server.log(session)
+    record = server.directory / ".logstream" / "times" / log.name
+    viewer.unsubscribe(session)
+    wait_until(lambda: record.exists() and f'["{log.stat().st_size}.' in record.read_text())
+    viewer.subscribe(session)
+    viewer.receive()
+
+
 def test_when_lines_of_a_followed_log_arrived(server: ServerProcess, session: str) -> None:
     """Within a second or two, those from before anybody followed it by what is known of them; and the way back."""
     log = server.log(session)
@@ -28,12 +38,12 @@ def test_when_lines_of_a_followed_log_arrived(server: ServerProcess, session: st
         viewer.subscribe(session)
         viewer.receive()
         wait_until(lambda: ask(server, session)["spans"][0]["latest"] is not None)
-        time.sleep(1.5)  # in which the server looks once
+        look(server, session, viewer)
         written = time.time()
         with log.open("a") as file:
             file.write("first\nsecond\n")
         viewer.receive()
-        time.sleep(1.5)
+        look(server, session, viewer)
         with log.open("a") as file:
             file.write("third\n")
         found = ask(server, session)

@@ -4,6 +4,7 @@ import { element } from "./elements.js";
 import { textOf } from "./hit-list.js";
 import { hashOf } from "./line-address.js";
 import { UNKNOWN } from "./line-number.js";
+import { keep, kept } from "./page-memory.js";
 import { SearchLine } from "./search-line.js";
 import { search, SearchError } from "./search-stream.js";
 import { SENT_AWAY } from "./turns.js";
@@ -16,6 +17,7 @@ import { SENT_AWAY } from "./turns.js";
 
 const MOST = 10_000; // hits of one search
 const SHOWN = 5; // of each session
+const KEPT = "search"; // the name of what is searched for, for a reader who comes back from a hit
 
 export class AllSearch {
   #place = element("#found", HTMLElement);
@@ -42,10 +44,12 @@ export class AllSearch {
     keys.add({ key: "/", label: "Search all sessions", action: open });
     keys.add({ key: "f", ctrl: true, always: true, label: "The same", action: open });
     keys.add({ key: "Escape", label: "Close the search", action: () => this.#line.isOpen && this.#close() });
+    if (kept(KEPT) !== "") this.#line.open(kept(KEPT));
   }
 
   #close() {
     this.#clear();
+    keep(KEPT, "");
     this.#line.close();
     element("#search-all", HTMLButtonElement).focus();
     return true;
@@ -62,6 +66,7 @@ export class AllSearch {
   /** @param {Pattern | null} pattern */
   async #search(pattern) {
     this.#clear();
+    keep(KEPT, pattern?.q ?? "");
     if (pattern === null) {
       this.#line.say("");
       return;

@@ -97,10 +97,8 @@ export class HitList {
     item.dataset.offset = `${hit.offset}`;
     const number = numberLink(hit.offset);
     showNumber(number, hit);
-    const texts = document.createElement("div");
-    texts.className = "texts";
-    texts.append(...hit.before.map(beside), textOf(hit), ...hit.after.map(beside));
-    item.append(number, texts);
+    number.style.gridRow = `${hit.before.length + 1}`; // beside its own line
+    item.append(number, ...hit.before.map(beside), textOf(hit), ...hit.after.map(beside));
     this.#showCurrent(item);
     return item;
   }

@@ -66,7 +66,7 @@ export class Reader {
     watchPastTheTop(parts.log, () => {
       if (this.#isLive && this.#missing) this.goToLines();
     });
-    addEventListener("hashchange", () => this.#openAddress());
+    addEventListener("hashchange", () => this.#addressChanged());
     this.#openAddress();
   }
 
@@ -227,10 +227,18 @@ export class Reader {
     this.#going = false;
   }
 
-  /** Go to what the address names. */
+  /** Go to what the address names. Returns whether it names lines. */
   #openAddress() {
     const marks = marksOf(location.hash);
     if (marks !== null) this.goTo(marks[0], { mark: marks });
+    return marks !== null;
+  }
+
+  /** The reader has gone back, say: what the address without lines leads to is the end. */
+  #addressChanged() {
+    if (this.#openAddress()) return;
+    this.#excerpt.mark(null);
+    if (!this.#isLive) this.goLive();
   }
 
   /** @param {HTMLElement} line whose number was chosen @param {boolean} extend whether it ends what begins at the marked line */

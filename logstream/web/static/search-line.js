@@ -65,9 +65,10 @@ export class SearchLine {
     return this.#pattern;
   }
 
-  /** Show it, and let the reader type. */
-  open() {
+  /** Show it, and let the reader type. @param {string} text that is there at first */
+  open(text = this.#text.value) {
     this.#element.hidden = false;
+    this.#text.value = text;
     this.#text.focus();
     this.#text.select();
     this.#search();

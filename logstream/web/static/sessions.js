@@ -4,6 +4,7 @@ import { AllSearch } from "./all-search.js";
 import { element, setText } from "./elements.js";
 import { age, bytes } from "./format.js";
 import { Keys } from "./keys.js";
+import { keep, kept } from "./page-memory.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
@@ -32,7 +33,11 @@ let isPointedAt = false; // and so nothing moves
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer = undefined;
 document.addEventListener("visibilitychange", refresh);
-filter.addEventListener("input", applyFilter);
+filter.value = kept("filter");
+filter.addEventListener("input", () => {
+  keep("filter", filter.value);
+  applyFilter();
+});
 body.addEventListener("pointerenter", ({ pointerType }) => (isPointedAt = pointerType === "mouse"));
 body.addEventListener("pointerleave", () => {
   isPointedAt = false;

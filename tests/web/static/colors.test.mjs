@@ -31,28 +31,33 @@ const colors = (set) => [undefined, ...Array.from({ length: 256 }, (_, index) =>
 const fronts = colors(38).map((one) => one?.fg);
 const backs = colors(48).map((one) => one?.bg);
 
-for (const name of Object.keys(THEMES)) {
-  for (const attributes of [{}, { inverse: true }, { dim: true }, { dim: true, inverse: true }]) {
-    test(`Each colour can be read on each, ${["as it is", ...Object.keys(attributes)].join(", ")}, in ${name}.`, () => {
-      for (const fg of fronts) {
-        for (const bg of backs) {
-          const look = lookOf({ fg, bg, ...attributes });
-          assert.ok(contrastOf(look, name) >= 4.5, `${fg} on ${bg}: ${JSON.stringify(look)}`);
-        }
-      }
-    });
+/** Sees that a look can be read in both themes. */
+function assertReadable(look, wanted) {
+  for (const name of Object.keys(THEMES)) {
+    if (!(contrastOf(look, name) >= 4.5)) assert.fail(`${JSON.stringify(wanted)} in ${name}: ${JSON.stringify(look)}`);
   }
+}
 
-  test(`Any other colours can be read on each other in ${name}.`, () => {
-    let seed = 1;
-    const random = () => (seed = (seed * 48271) % 2147483647) % 0x1000000;
-    const color = () => `#${random().toString(16).padStart(6, "0")}`;
-    for (let round = 0; round < 20_000; round += 1) {
-      const wanted = { fg: color(), bg: color(), ...(round % 2 ? { dim: true } : {}) };
-      assert.ok(contrastOf(lookOf(wanted), name) >= 4.5, JSON.stringify(wanted));
+for (const attributes of [{}, { inverse: true }, { dim: true }, { dim: true, inverse: true }]) {
+  test(`Each colour can be read on each, ${["as it is", ...Object.keys(attributes)].join(", ")}, in light and dark.`, () => {
+    for (const fg of fronts) {
+      for (const bg of backs) {
+        const wanted = { fg, bg, ...attributes };
+        assertReadable(lookOf(wanted), wanted);
+      }
     }
   });
 }
+
+test("Any other colours can be read on each other, in light and dark.", () => {
+  let seed = 1;
+  const random = () => (seed = (seed * 48271) % 2147483647) % 0x1000000;
+  const color = () => `#${random().toString(16).padStart(6, "0")}`;
+  for (let round = 0; round < 20_000; round += 1) {
+    const wanted = { fg: color(), bg: color(), ...(round % 2 ? { dim: true } : {}) };
+    assertReadable(lookOf(wanted), wanted);
+  }
+});
 
 test("What can be read stays as a program wants it.", () => {
   const { light, dark, isDim } = lookOf({ fg: "#ffffff", bg: "#000080" });

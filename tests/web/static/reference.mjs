@@ -12,20 +12,25 @@ Buffer.poolSize = poolSize;
 
 const { Terminal } = await load("terminal.js");
 
-/** A reference that has taken output, in one piece or several. */
-export async function reference(parts, { columns, rows, convertEol = false }) {
+/** A reference that has taken output, in one piece or several; its memory is as large as its `scrollback` from the start. */
+export async function reference(parts, { columns, rows, convertEol = false, scrollback = 20_000 }) {
   const terminal = new headless.Terminal({
     cols: columns,
     rows,
     convertEol,
-    scrollback: 1_000_000,
+    scrollback,
     allowProposedApi: true,
     logLevel: "off",
   });
   terminal.loadAddon(new graphemes.UnicodeGraphemesAddon());
   for (const part of parts.slice(0, -1)) terminal.write(part);
-  await new Promise((resolve) => terminal.write(parts.at(-1) ?? "", resolve));
+  await written(terminal, parts.at(-1) ?? "");
   return terminal;
+}
+
+/** Waits until a reference has taken some more output. */
+export function written(terminal, output) {
+  return new Promise((resolve) => terminal.write(output, resolve));
 }
 
 /** The terminal that is tested. */
@@ -120,6 +125,7 @@ function referenceRow(line, columns) {
 }
 
 function styleOf(cell) {
+  if (cell.isAttributeDefault()) return "{}";
   const style = {};
   if (!cell.isFgDefault()) style.fg = colorOf(cell.isFgRGB(), cell.getFgColor());
   if (!cell.isBgDefault()) style.bg = colorOf(cell.isBgRGB(), cell.getBgColor());
@@ -183,7 +189,8 @@ export function shown(terminal) {
 const NAMES = ["fg", "bg", "bold", "dim", "italic", "underline", "blink", "inverse", "hidden", "strike", "overline"];
 
 function ordered(style) {
-  return Object.fromEntries(NAMES.filter((name) => style?.[name] !== undefined).map((name) => [name, style[name]]));
+  if (style === undefined || style === null) return {};
+  return Object.fromEntries(NAMES.filter((name) => style[name] !== undefined).map((name) => [name, style[name]]));
 }
 
 /**
@@ -199,7 +206,8 @@ export function difference(found, expected, joined = true) {
   for (const [y, row] of expected.screen.entries()) {
     const other = found.screen[y];
     for (const [x, cell] of row.cells.entries()) {
-      if (JSON.stringify(other.cells[x]) !== JSON.stringify(cell)) {
+      const { text, width, style } = other.cells[x];
+      if (text !== cell.text || width !== cell.width || style !== cell.style) {
         return `row ${y}, column ${x}: ${JSON.stringify(other.cells[x])}, not ${JSON.stringify(cell)}`;
       }
     }

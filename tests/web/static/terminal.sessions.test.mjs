@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 
 import { load } from "./modules.mjs";
-import { compare, shown, tested } from "./reference.mjs";
+import { difference, reference, referenceShown, shown, tested, written } from "./reference.mjs";
 import { randomNumbers } from "./random.mjs";
 
 const { ScriptRecording } = await load("script-recording.js");
@@ -36,11 +36,18 @@ for (const [name, { tool, version }] of Object.entries(index)) {
     const { columns, rows } = recording.facts;
     assert.deepEqual([columns, rows, recording.fromTerminal], [100, 30, true]);
     const text = withoutDifferences(output);
+    const [terminal, other] = [tested([], { columns, rows }), await reference([], { columns, rows })];
+    let begin = 0;
     for (let place = 1; place <= PLACES; place += 1) {
       const end = Math.round((text.length * place) / PLACES);
-      const difference = await compare([text.slice(0, end)], { columns, rows });
-      assert.equal(difference, null, `after ${end} of ${text.length} characters`);
+      terminal.write(text.slice(begin, end));
+      await written(other, text.slice(begin, end));
+      const found = shown(terminal);
+      const wrong = difference(found, referenceShown(other, found.joinsHistory));
+      assert.equal(wrong, null, `after ${end} of ${text.length} characters`);
+      begin = end;
     }
+    other.dispose();
   });
 
   test(`Wherever the recording ${name} is cut, it is the same.`, () => {
