@@ -1,6 +1,7 @@
 // An excerpt of a log on the page: whole lines around any place of it, with their numbers. More come while its reader
 // scrolls, on either side, and those that are far away go: what it keeps is bounded, however large the log is.
 
+import { sentenceOf } from "./answers.js";
 import { setText } from "./elements.js";
 import { ExcerptLines } from "./excerpt-lines.js";
 import { bytes } from "./format.js";
@@ -386,7 +387,7 @@ export class ExcerptView {
   /** @param {unknown} error */
   #fail(error) {
     this.#failed = true;
-    this.say(error instanceof Error ? error.message : `${error}`);
+    this.say(sentenceOf(error));
     this.#later();
   }
 
