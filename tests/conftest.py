@@ -44,11 +44,17 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has the tests in a browser begin first, and then those that take long: nobody is to wait for them in the end."""
-    items.sort(key=lambda item: (not _is_in_browser(item.nodeid), item.get_closest_marker("timeout") is None))
+    items.sort(
+        key=lambda item: (
+            not _is_in_browser(item.nodeid),
+            item.path.name not in _TOGETHER,
+            item.get_closest_marker("timeout") is None,
+        )
+    )
 
 
 def pytest_collection_finish() -> None:
-    """Has Python pass over the tests themselves, and all modules, where it looks for garbage, as many tests ask it to."""
+    """Has Python look for garbage, as many tests make it do, past the tests themselves and all modules."""
     gc.collect()
     gc.freeze()
 
@@ -64,6 +70,9 @@ _BROWSER = (
     *("test_page_prefix.py", "test_page_times.py"),
 )
 
+# Whose tests share what their module starts.
+_TOGETHER = ("test_calm_fleet.py", "test_cli.py", "test_grep.py")
+
 
 class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
@@ -71,6 +80,8 @@ class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
         path, _, test = nodeid.partition("::")
         if _is_in_browser(nodeid):
             return "one browser" if path.rpartition("/")[2] in _BROWSER else "another browser"
+        if path.rpartition("/")[2] in _TOGETHER:
+            return path
         kind = next((kind for kind in ("gunicorn", "flask") if f"[{kind}" in test), None)
         return nodeid if kind is None else f"{path} {kind}"
 
@@ -93,6 +104,26 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     process = ServerProcess(request.param, tmp_path_factory.mktemp("server"))
     yield process
     assert "Traceback" not in process.stop()
+
+
+@pytest.fixture(scope="module")
+def only_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """gunicorn for all tests of a module; one that prints a traceback fails the last of them."""
+    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
+    yield process
+    assert "Traceback" not in process.stop()
+
+
+@pytest.fixture
+def empty_server(only_server: ServerProcess, tmp_path: Path) -> ServerProcess:
+    """It, without clients and logs of earlier tests."""
+    wait_until(lambda: json.loads(only_server.request("/healthz")[1])["connections"] == 0)
+    kept = tmp_path / "earlier logs"  # or a new log might have the inode of one that is complete
+    kept.mkdir()
+    for path in only_server.directory.iterdir():
+        if path.name != ".logstream":
+            path.rename(kept / path.name)
+    return only_server
 
 
 @pytest.fixture

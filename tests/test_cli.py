@@ -69,9 +69,9 @@ def running(output: Path, *arguments: str, **environment: str) -> Iterator[subpr
 
 
 @pytest.fixture
-def server(start: Starting) -> ServerProcess:
-    """One server, for this test alone."""
-    return start("gunicorn")
+def server(empty_server: ServerProcess) -> ServerProcess:
+    """The one for all tests, but those that end it."""
+    return empty_server
 
 
 @pytest.fixture
@@ -80,8 +80,10 @@ def url(server: ServerProcess) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
-def test_tail_follows_to_completion(server: ServerProcess, url: str, tmp_path: Path) -> None:
+def test_tail_follows_to_completion(start: Starting, tmp_path: Path) -> None:
     """Bytes through as they are, live, over a restart; with --until-complete the end is exit code 0."""
+    server = start("gunicorn")
+    url = f"http://127.0.0.1:{server.port}"
     log, output = server.log("a"), tmp_path / "output"
     colours = "\x1b[1;32mgreen\x1b[0m\r\n"
     log.write_text(MIXED + colours)
@@ -590,8 +592,10 @@ SHOWN = b"\x1b[?1049h\x1b[?25l\x1b[31mred end"
 LEFT = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?1006l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[0m")
 
 
-def test_tail_leaves_a_terminal_as_it_was(start: Starting, server: ServerProcess, url: str) -> None:
+def test_tail_leaves_a_terminal_as_it_was(start: Starting) -> None:
     """On Ctrl-C, also pressed twice, on SIGTERM and SIGHUP, at the session's end, and before an error is printed."""
+    server = start("gunicorn")
+    url = f"http://127.0.0.1:{server.port}"
     server.log("a").write_text(FULL_SCREEN)
     for keys, number, code in (
         (b"\x03", None, 130),

@@ -7,7 +7,7 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -63,11 +63,12 @@ BROKEN: dict[str, bytes] = {
 class Witness:
     """A viewer that was there all along, of a log that is written to all along."""
 
-    def __init__(self, server: ServerProcess) -> None:
-        self.path = server.log("witness")
+    def __init__(self, server: ServerProcess, session: str) -> None:
+        self.path = server.log(session)
         self.path.touch()
+        self._session = session
         self.viewer = Viewer(server.port)
-        self.viewer.subscribe("witness")
+        self.viewer.subscribe(session)
         self.viewer.receive()
         self._stop = threading.Event()
         self._writer = threading.Thread(target=self._write)
@@ -84,11 +85,11 @@ class Witness:
         """Nothing is missing, within the promised time."""
         self._stop.set()
         self._writer.join()
-        self.viewer.read_text("witness", self.path.read_text())
+        self.viewer.read_text(self._session, self.path.read_text())
         assert [message["isInitial"] for message in self.viewer.messages].count(True) == 1
         with self.path.open("a") as file:
             file.write("last\n")
-        self.viewer.read_text("witness", self.path.read_text(), 0.5)
+        self.viewer.read_text(self._session, self.path.read_text(), 0.5)
 
     def close(self) -> None:
         self._stop.set()
@@ -96,13 +97,21 @@ class Witness:
         self.viewer.close()
 
 
-@pytest.fixture(params=["gunicorn", "flask"])
-def calm(request: pytest.FixtureRequest, start: Starting) -> Iterator[ServerProcess]:
-    """A server that is as it was when the test is over: no thread, descriptor, watch or traceback more."""
-    server = start(request.param)
+@pytest.fixture(scope="module")
+def at_rest(server: ServerProcess) -> Callable[[], bool]:
+    """Whether the server has no more threads and descriptors than before anybody came; there are logs for them."""
     server.log("large").write_text("größer\n" * 1_000_000)
     server.log("small").write_text("text\n")
-    witness = Witness(server)
+    server.request("/healthz")
+    threads, descriptors = server.threads(), server.descriptors()
+    return lambda: server.threads() <= threads and server.descriptors() <= descriptors
+
+
+@pytest.fixture
+def calm(server: ServerProcess, at_rest: Callable[[], bool], session: str) -> Iterator[ServerProcess]:
+    """A server that is as it was when the test is over: no thread, descriptor, watch or traceback more."""
+    wait_until(at_rest)
+    witness = Witness(server, session)
 
     def is_clean() -> bool:
         counts = json.loads(server.request("/healthz")[1])
@@ -121,7 +130,7 @@ def calm(request: pytest.FixtureRequest, start: Starting) -> Iterator[ServerProc
         witness.check()
     finally:
         witness.close()
-    output = server.stop()
+    output = server.output()
     assert "Traceback" not in output, output[output.index("Traceback") :]
 
 

@@ -7,7 +7,6 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,21 +24,10 @@ from .test_cli import LOGSTREAM, TerminalProcess, logstream
 LINES = ["error one", "ok", "Error two", "", "ok.", "größer 日本語 error", "x" * 100, "ok", "ok"]
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
-
-
 @pytest.fixture
-def server(running: ServerProcess) -> ServerProcess:
-    """It, with none of an earlier test's logs."""
-    for path in running.directory.iterdir():
-        if path.is_file():
-            path.unlink()
-    return running
+def server(empty_server: ServerProcess) -> ServerProcess:
+    """The one for all tests."""
+    return empty_server
 
 
 @pytest.fixture

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 from pathlib import Path
-from urllib.parse import quote
 
 from ..serving import wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
-from ..viewer import ClosedError, Viewer
+from ..viewer import Viewer
 from .conftest import Fleet
 from .fleetparts import Dashboard
 
@@ -36,141 +34,6 @@ def copied(dashboard: Dashboard, session: str) -> bytes:
     """What a dashboard has of a log."""
     path = dashboard.log(session)
     return path.read_bytes() if path.exists() else b""
-
-
-def test_viewer_of_another_host_shows_the_log_and_what_is_appended(fleet: Fleet) -> None:
-    """A subscribe brings the log, and each further line comes within the promised half second."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    ship.log("build").write_text("one\n")
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_text("build", "one\n")
-    for number in range(20):
-        append(ship.log("build"), b"line %d\n" % number)
-        viewer.read_text("build", ship.log("build").read_text(), timeout=0.5)
-    assert resets(viewer, "build") == 1
-    assert copied(dashboard, "build") == ship.log("build").read_bytes()
-
-
-def test_large_log_of_any_bytes_is_copied_byte_for_byte(fleet: Fleet) -> None:
-    """Cuts within characters and bytes that are not UTF-8 change nothing: the copy is the file."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    data = ("€😀ü" * 700_000).encode() + b"\xff\xfe\xc3" + os.urandom(200_000)
-    ship.log("build").write_bytes(data)
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_until(lambda: viewer.texts.length("build") > 2_100_000)
-    append(ship.log("build"), b"\x82\xac end")
-    text = (data + b"\x82\xac end").decode(errors="replace")
-    viewer.read_text("build", text)
-    assert copied(dashboard, "build") == ship.log("build").read_bytes()
-    assert resets(viewer, "build") == 1
-
-
-def test_nothing_is_sent_of_sessions_that_nobody_follows(fleet: Fleet) -> None:
-    """What is written to other sessions passes no relay, and makes no copy."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    ship.log("build").write_text("one\n")
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_text("build", "one\n")
-    with fleet.redis.client() as client:
-        before = client.info("stats")["total_net_output_bytes"]
-        ship.log("other").write_bytes(b"x" * 5_000_000)
-        append(ship.log("build"), b"two\n")
-        viewer.read_text("build", "one\ntwo\n")
-        assert client.info("stats")["total_net_output_bytes"] - before < 1_000_000
-    assert not dashboard.log("other").exists()
-
-
-def test_raw_is_the_whole_log(fleet: Fleet) -> None:
-    """A download of a log that nobody has followed yet is all of it; it can be searched, and read anywhere, too."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    data = os.urandom(9_000_000)
-    ship.log("build").write_bytes(data)
-    answer = dashboard.fetch("/sessions/build/raw")
-    assert answer.status == 200
-    assert answer.body == data
-    for name in ("searched", "read"):
-        ship.log(name).write_text("one\ntwo\n")
-    assert '"offset":4' in dashboard.request("/sessions/searched/search?q=two")[1]
-    assert '"text":"two"' in dashboard.request("/sessions/read/lines?at=4")[1]
-    assert dashboard.request("/sessions/nothing/raw")[0] == 404
-
-
-def test_tail_and_cursor_wait_until_the_copy_is_level(fleet: Fleet) -> None:
-    """On a cold spool the last lines are the file's last lines, and a cursor of another dashboard is gone on from."""
-    ship, first, second, third = fleet.ship(), fleet.dashboard(), fleet.dashboard(), fleet.dashboard()
-    lines = [f"line {number:07}\n" for number in range(600_000)]
-    ship.log("build").write_text("".join(lines))
-    viewer = fleet.viewer(first)
-    viewer.subscribe("build", tail=3, cursor=True)
-    viewer.read_text("build", "".join(lines[-3:]))
-    cursor = viewer.messages[-1]["cursor"]
-    for dashboard in second, third:
-        other = fleet.viewer(dashboard)
-        other.subscribe("build", cursor=cursor)
-        message = other.receive()
-        assert not message["isInitial"]
-        assert message["data"] == ""
-        assert message["cursor"] == cursor
-
-
-def test_session_that_is_nowhere_is_an_error_and_one_to_be_waited_for_comes(fleet: Fleet) -> None:
-    """A name that no host has is answered at once; with `wait` the log is there soon after it begins."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("nothing")
-    assert "was not found" in viewer.receive()["error"]
-    viewer.subscribe("later", wait=True)
-    ship.log("later").write_text("here\n")
-    viewer.read_until(lambda: viewer.texts.get("later") == "here\n", timeout=5)
-
-
-def test_truncated_rewritten_and_rotated_log_starts_over_once(fleet: Fleet) -> None:
-    """Each of these is one `isInitial`, and the text is the new file."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    log = ship.log("build")
-    log.write_text("first\n")
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_text("build", "first\n")
-    log.write_text("rewritten, and longer than before\n")
-    viewer.read_text("build", "rewritten, and longer than before\n")
-    append(log, b"more\n")
-    viewer.read_text("build", "rewritten, and longer than before\nmore\n")
-    os.truncate(log, 0)
-    viewer.read_text("build", "")
-    append(log, b"again\n")
-    viewer.read_text("build", "again\n")
-    log.rename(log.with_suffix(".1"))
-    log.write_text("rotated\n")
-    viewer.read_text("build", "rotated\n")
-    append(log, b"end\n")
-    viewer.read_text("build", "rotated\nend\n")
-    assert resets(viewer, "build") == 4
-
-
-def test_log_rotated_with_much_unsent_is_sent_to_its_end_first(fleet: Fleet) -> None:
-    """What the earlier file still held comes before the new one's text, however much it was."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    log = ship.log("build")
-    log.write_text("first\n")
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_text("build", "first\n")
-    os.kill(ship.process.pid, signal.SIGSTOP)
-    rest = b"0123456789abcde\n" * 600_000
-    append(log, rest)
-    log.rename(log.with_suffix(".1"))
-    log.write_text("rotated\n")
-    os.kill(ship.process.pid, signal.SIGCONT)
-    viewer.read_text("build", "rotated\n")
-    append(log, b"end\n")
-    viewer.read_text("build", "rotated\nend\n", timeout=2)
-    begins = [number for number, message in enumerate(viewer.messages) if message["isInitial"]]
-    assert len(begins) == 2
-    assert "".join(message["data"] for message in viewer.messages[: begins[1]]) == "first\n" + rest.decode()
 
 
 def test_completion_is_last_and_stays(fleet: Fleet) -> None:
@@ -214,36 +77,6 @@ def test_session_that_ends_in_its_host_s_tmux_is_complete_on_all_dashboards(flee
         assert viewer.texts["build"] == "one\ntwo\n"
 
 
-def test_completion_while_a_dashboard_is_behind(fleet: Fleet) -> None:
-    """Who is still loading a large log gets the last message when all of it is there."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    data = b"0123456789abcde\n" * 3_000_000
-    ship.log("build").write_bytes(data)
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.receive()
-    dashboard.complete("build")
-    viewer.read_until(lambda: bool(viewer.messages[-1]["isComplete"]))
-    assert viewer.texts["build"] == data.decode()
-    assert resets(viewer, "build") == 1
-
-
-def test_log_that_grows_after_its_completion_is_live_again(fleet: Fleet) -> None:
-    """A session that begins again in its old log is followed on, and completed again."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    ship.log("build").write_text("one\n")
-    assert dashboard.request("/sessions/build/complete", "POST")[0] == 204
-    append(ship.log("build"), b"two\n")
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_text("build", "one\ntwo\n")
-    append(ship.log("build"), b"three\n")
-    viewer.read_text("build", "one\ntwo\nthree\n")
-    assert not any(message["isComplete"] for message in viewer.messages)
-    dashboard.complete("build")
-    viewer.read_until(lambda: bool(viewer.messages[-1]["isComplete"]))
-
-
 def test_completion_of_a_host_that_is_away_is_503(fleet: Fleet) -> None:
     """What cannot reach the host is said, and nothing is completed."""
     ship, dashboard = fleet.ship(), fleet.dashboard()
@@ -273,19 +106,6 @@ def test_one_name_on_two_hosts(fleet: Fleet) -> None:
     append(two.log("build"), b"more\n")
     viewer.read_text("build@host2", "of two\nmore\n")
     assert viewer.texts["build"] == "of one\n"
-
-
-def test_names_of_any_kind(fleet: Fleet) -> None:
-    """Whatever a session may be called, it can be called elsewhere: colons, stars, blanks, characters of four bytes."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    viewer = fleet.viewer(dashboard)
-    for name in ("a:b", "*", "[x]?", "two words", "größe 😀", "a@b", "x" * 251):
-        ship.log(name).write_text(f"of {name}\n")
-        viewer.subscribe(name)
-        viewer.read_text(name, f"of {name}\n")
-        append(ship.log(name), b"more\n")
-        viewer.read_text(name, f"of {name}\nmore\n", timeout=2)
-        assert dashboard.request(f"/sessions/{quote(name)}/raw")[1] == f"of {name}\nmore\n"
 
 
 def test_redis_killed_and_restarted_empty(fleet: Fleet) -> None:
@@ -342,21 +162,6 @@ def test_ship_killed_and_restarted(fleet: Fleet) -> None:
     assert resets(viewer, "build") == 1
 
 
-def test_dashboard_killed_and_its_client_resumes_on_another(fleet: Fleet) -> None:
-    """A cursor is good on any dashboard."""
-    ship, first, second = fleet.ship(), fleet.dashboard(), fleet.dashboard()
-    ship.log("build").write_text("one\n")
-    viewer = fleet.viewer(first)
-    viewer.subscribe("build", cursor=True)
-    viewer.read_text("build", "one\n")
-    first.kill()
-    append(ship.log("build"), b"two\n")
-    other = fleet.viewer(second)
-    other.subscribe("build", cursor=viewer.messages[-1]["cursor"])
-    message = other.receive()
-    assert (message["isInitial"], message["data"]) == (False, "two\n")
-
-
 def test_two_ships_for_one_host(fleet: Fleet) -> None:
     """The second waits, says so, and takes over when the first is gone: one text."""
     first, dashboard = fleet.ship(), fleet.dashboard()
@@ -375,46 +180,6 @@ def test_two_ships_for_one_host(fleet: Fleet) -> None:
     assert resets(viewer, "build") == 1
 
 
-def test_workers_share_a_spool_and_one_takes_over(fleet: Fleet) -> None:
-    """One worker copies, the others follow its copy; when it is killed, another goes on by cursor."""
-    ship, dashboard = fleet.ship(), fleet.dashboard(WEB_CONCURRENCY="3")
-    ship.log("build").write_text("one\n")
-    viewers = [fleet.viewer(dashboard) for _ in range(12)]
-    for viewer in viewers:
-        viewer.subscribe("build", cursor=True)
-        viewer.read_text("build", "one\n")
-    append(ship.log("build"), b"two\n")
-    for viewer in viewers:
-        viewer.read_text("build", "one\ntwo\n", timeout=2)
-    holders = [pid for pid in dashboard.workers() if _holds_lock(pid)]
-    assert len(holders) == 1
-    os.kill(holders[0], 9)
-    append(ship.log("build"), b"three\n")
-    left = []
-    for viewer in viewers:
-        try:
-            viewer.read_text("build", "one\ntwo\nthree\n", timeout=5)
-            left.append(viewer)
-        except (ClosedError, ConnectionResetError):
-            pass  # it was the killed worker's
-    dashboard.complete("build")
-    for viewer in left:
-        viewer.read_until(lambda: bool(viewer.messages[-1]["isComplete"]))
-        assert viewer.texts["build"] == "one\ntwo\nthree\n"
-        assert resets(viewer, "build") == 1
-
-
-def _holds_lock(pid: int) -> bool:
-    """Whether a process has the lock of a copy, by the kernel's account."""
-    for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
-        try:
-            if "FLOCK" in entry.read_text() and ".lock" in os.readlink(f"/proc/{pid}/fd/{entry.name}"):
-                return True
-        except FileNotFoundError:
-            pass
-    return False
-
-
 def test_registry_that_is_flushed_while_followed(fleet: Fleet) -> None:
     """FLUSHALL takes no line from a viewer, and the list is whole again soon."""
     ship, dashboard = fleet.ship(), fleet.dashboard()
@@ -428,19 +193,6 @@ def test_registry_that_is_flushed_while_followed(fleet: Fleet) -> None:
     viewer.read_text("build", "one\ntwo\n", timeout=2)
     wait_until(lambda: listed(dashboard)["build"]["away"] is None, timeout=10)
     assert resets(viewer, "build") == 1
-
-
-def test_idle_for_longer_than_the_library_waits(fleet: Fleet) -> None:
-    """Silence ends no connection: a line after seven quiet seconds comes as fast as any."""
-    ship, dashboard = fleet.ship(), fleet.dashboard()
-    ship.log("build").write_text("one\n")
-    viewer = fleet.viewer(dashboard)
-    viewer.subscribe("build")
-    viewer.read_text("build", "one\n")
-    viewer.drain(7)
-    append(ship.log("build"), b"two\n")
-    viewer.read_text("build", "one\ntwo\n", timeout=0.5)
-    assert "away" not in dashboard.output() + ship.output()
 
 
 def test_faults_at_random_with_rotation(fleet: Fleet) -> None:

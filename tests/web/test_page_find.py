@@ -357,6 +357,14 @@ def test_on_a_phone_and_in_the_dark(open_page: Opening, server: ServerProcess, b
     for scheme in ("light", "dark"):
         browser.emulate(scheme)
         assert {name: ratio for name, ratio in search.run(CONTRASTS, texts).items() if ratio < 4.5} == {}
+    browser.command("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    style = "const style = getComputedStyle(document.querySelector(arguments[0]), arguments[1] ?? null);"
+    ground = search.run(f"{style} return style.backgroundColor", "body")
+    seen = {"#bar .thumb": None, "[data-state]": "::before", "[aria-pressed=true]": None, ".marked .number": None}
+    for selector, part in seen.items():
+        assert search.run(f"{style} return style.backgroundColor", selector, part) != ground, selector
+    assert search.run(f"{style} return style.outlineStyle", "#hits .current") == "solid"
+    browser.emulate("dark")
     tree = browser.command("Accessibility.getFullAXTree")["nodes"]
     named = {(node["role"]["value"], node.get("name", {}).get("value")) for node in tree if not node["ignored"]}
     assert {
