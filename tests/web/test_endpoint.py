@@ -556,6 +556,7 @@ def test_a_server_without_a_socket_says_so() -> None:
     assert app.test_client().get("/ws", headers=headers).status_code == 501
 
 
+@pytest.mark.linux  # glibc's settings of memory are among what is taken away
 def test_who_does_not_read_costs_one_form_of_one_message(start: Starting) -> None:
     """Clients that never read their first message of a megabyte cost little more than its frame."""
     server, clients = start("gunicorn"), 40
