@@ -28,23 +28,11 @@ class Client:
         self.awaits_end = False  # then it is noted when a message says that a session is complete
         self.ended: float | None = None  # by the monotonic clock, in seconds
         self._rest = b""
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.sock.sendall(
-            (
-                f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{_OFFER if deflate else ''}\r\n"
-            ).encode()
-        )
-        answer = b""
-        while not answer.endswith(b"\r\n\r\n"):
-            answer += self.sock.recv(1)
-        assert b" 101 " in answer, answer
+        shake_hands(self.sock, port, headers=_OFFER if deflate else "")
 
     def subscribe(self, session: str, **options: object) -> None:
         """Send the command; the answer is not waited for."""
-        payload = json.dumps({"type": "subscribe:logs", "sessionName": session, **options}).encode()
-        header = bytes((0x81, 0x80 | len(payload))) if len(payload) < 126 else b"\x81\xfe" + len(payload).to_bytes(2)
-        self.sock.sendall(header + b"\0\0\0\0" + payload)
+        send_text(self.sock, json.dumps({"type": "subscribe:logs", "sessionName": session, **options}))
 
     def read(self) -> None:
         """Read what is there, and note how long its stamped lines took."""
@@ -88,3 +76,27 @@ def read_until(clients: Sequence[Client], done: Callable[[], bool], timeout: flo
                 by_number[number].read()
     finally:
         poll.close()
+
+
+def shake_hands(sock: socket.socket, port: int, path: str = "/ws", headers: str = "") -> None:
+    """Ask for a WebSocket, and wait for it."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    sock.sendall(
+        (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+        ).encode()
+    )
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        piece = sock.recv(1)
+        answer += piece
+        assert piece, answer
+    assert b" 101 " in answer, answer
+
+
+def send_text(sock: socket.socket, text: str) -> None:
+    """Send one message of up to 64 KB, masked with zeros."""
+    payload = text.encode()
+    header = bytes((0x81, 0x80 | len(payload))) if len(payload) < 126 else b"\x81\xfe" + len(payload).to_bytes(2)
+    sock.sendall(header + b"\0\0\0\0" + payload)

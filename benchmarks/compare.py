@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import json
-import os
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+from .client import send_text, shake_hands
 from .report import Row
 from .servers import FlaskRoute, Frontail, Logstream, NodePeer, Server, Tailon, Websocketd
 
@@ -45,12 +44,12 @@ class Follower:
             self.sock.sendall(f"GET /log HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
             return
         path = {"frontail": "/socket.io/?EIO=3&transport=websocket", "tailon": "/ws/websocket"}.get(server.name, "/ws")
-        self._shake_hands(server.port, path)
+        shake_hands(self.sock, server.port, path)
         if server.speaks_protocol:
             options = {"cursor": cursor or True} if isinstance(server, Logstream) else {}
             self.send({"type": "subscribe:logs", "sessionName": "log", **options})
         elif isinstance(server, Frontail):
-            self._send(f"40/{hashlib.md5(str(server.log('log')).encode()).hexdigest()},")
+            send_text(self.sock, f"40/{hashlib.md5(str(server.log('log')).encode()).hexdigest()},")
         elif isinstance(server, Tailon):
             self.send({"command": "tail", "path": str(server.log("log")), "tail-lines": 10})
 
@@ -62,7 +61,7 @@ class Follower:
 
     def send(self, message: object) -> None:
         """Send something as JSON."""
-        self._send(json.dumps(message))
+        send_text(self.sock, json.dumps(message))
 
     def read(self, timeout: float) -> bool:
         """Read what is there; whether anything has come in so many seconds."""
@@ -104,26 +103,6 @@ class Follower:
         """Begin to look anew."""
         self.last.clear()
         self.received = 0
-
-    def _shake_hands(self, port: int, path: str) -> None:
-        key = base64.b64encode(os.urandom(16)).decode()
-        self.sock.sendall(
-            (
-                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-            ).encode()
-        )
-        answer = b""
-        while not answer.endswith(b"\r\n\r\n"):
-            piece = self.sock.recv(1)
-            answer += piece
-            assert piece, answer
-        assert b" 101 " in answer, answer
-
-    def _send(self, text: str) -> None:
-        payload = text.encode()
-        header = bytes((0x81, 0x80 | len(payload))) if len(payload) < 126 else b"\x81\xfe" + len(payload).to_bytes(2)
-        self.sock.sendall(header + b"\0\0\0\0" + payload)
 
 
 def burst(server: Server) -> str:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, read_until
+from .processes import cpu_seconds
 from .report import Row, quantiles
 from .scenarios import fill, following, read_lines, writing
-from .servers import Logstream, Server, cpu_seconds
+from .servers import Logstream, Server
 
 _MB = 1 << 20
 _ROOT = Path(__file__).resolve().parent.parent

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Row = dict[str, Any]
@@ -29,6 +29,11 @@ def quantiles_and_most(delays: Iterable[float]) -> dict[str, float]:
     """The same, and the longest of them."""
     found = list(delays)
     return quantiles(found) | {"max ms": max(found) * 1e3}
+
+
+def ratios(ours: Row, theirs: Row, figures: Mapping[str, str]) -> Row:
+    """How some figures of two rows compare: the name of each ratio, and which figure it is of."""
+    return {f"{name} ratio": float(ours[key]) / float(theirs[key]) for name, key in figures.items()}
 
 
 def table(rows: Sequence[Row]) -> str:

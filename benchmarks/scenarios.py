@@ -14,7 +14,7 @@ from pathlib import Path
 from logstream import LogStreamManager
 
 from .client import Client, read_until
-from .report import Row, quantiles, quantiles_and_most
+from .report import Row, quantiles, quantiles_and_most, ratios
 from .servers import BareLoop, Logstream, LogstreamTwo, LogstreamWorkers, NodePeer, SendFile, Server, Websocketd
 
 _MB = 1 << 20
@@ -56,21 +56,14 @@ def bulk() -> Iterator[Row]:
         found = yield from _compare([Logstream, SendFile, NodePeer] if count == 1 else [Logstream, NodePeer], measure)
         yield from _ratios(found, ["seconds", "first byte ms", "CPU s", "memory up MB"], {"clients": count})
         loads[count] = found[Logstream.name]
-    yield {
-        "logstream": "10 clients against 1",
-        "CPU ratio": float(loads[10]["CPU s"]) / float(loads[1]["CPU s"]),
-    }
+    yield {"logstream": "10 clients against 1"} | ratios(loads[10], loads[1], {"CPU": "CPU s"})
 
 
 def cores() -> Iterator[Row]:
     """400 clients of one session, with 4,000 lines a second: more than one worker can deliver, one by one"""
     found = yield from _compare([Logstream, LogstreamTwo], _saturate)
-    yield {
-        "logstream": "2 workers against 1",
-        "lines a second ratio": float(found[LogstreamTwo.name]["lines a second"])
-        / float(found[Logstream.name]["lines a second"]),
-        "p99 ratio": float(found[LogstreamTwo.name]["p99 ms"]) / float(found[Logstream.name]["p99 ms"]),
-    }
+    two, one = found[LogstreamTwo.name], found[Logstream.name]
+    yield {"logstream": "2 workers against 1"} | ratios(two, one, {"lines a second": "lines a second", "p99": "p99 ms"})
 
 
 def _saturate(server: Server) -> Row:
@@ -117,11 +110,9 @@ def sessions() -> Iterator[Row]:
     for label, unwatched in (("1 alone", 0), ("1 beside 799 unwatched", 799)):
         with Logstream() as server:
             yield {"sessions": label} | _beside(server, unwatched)
-    yield {
-        "logstream": "800 sessions against 2",
-        "CPU ratio": float(found[800]["server CPU s"]) / float(found[2]["server CPU s"]),
-        "p99 ratio": float(found[800]["p99 ms"]) / float(found[2]["p99 ms"]),
-    }
+    yield {"logstream": "800 sessions against 2"} | ratios(
+        found[800], found[2], {"CPU": "server CPU s", "p99": "p99 ms"}
+    )
 
 
 def _beside(server: Server, unwatched: int) -> Row:
@@ -164,7 +155,7 @@ def stalled() -> Iterator[Row]:
         read_until(idle, lambda: all(client.received >= size for client in idle))
         found[1]["all woken after s"] = time.monotonic() - begin
     yield from found
-    yield {"logstream": "8 stalled against none", "p99 ratio": float(found[1]["p99 ms"]) / float(found[0]["p99 ms"])}
+    yield {"logstream": "8 stalled against none"} | ratios(found[1], found[0], {"p99": "p99 ms"})
 
 
 def idle() -> Iterator[Row]:
@@ -196,11 +187,11 @@ def deflate() -> Iterator[Row]:
             loads[offered] = label | load(server, 1, offered=offered)
     yield from lines.values()
     yield from loads.values()
-    yield {
-        "logstream": "offered against not",
-        "CPU ratio": float(lines[True]["CPU µs a line"]) / float(lines[False]["CPU µs a line"]),
-        "wire bytes ratio": float(loads[True]["MB on the wire"]) / float(loads[False]["MB on the wire"]),
-    }
+    yield (
+        {"logstream": "offered against not"}
+        | ratios(lines[True], lines[False], {"CPU": "CPU µs a line"})
+        | ratios(loads[True], loads[False], {"wire bytes": "MB on the wire"})
+    )
 
 
 def completion() -> Iterator[Row]:
@@ -339,8 +330,7 @@ def _ratios(found: dict[str, Row], keys: Sequence[str], label: Row | None = None
     ours = found[Logstream.name]
     for name, theirs in found.items():
         if name != Logstream.name:
-            ratios = {f"{key} ratio": float(ours[key]) / float(theirs[key]) for key in keys}
-            yield {"logstream": f"against {name}"} | (label or {}) | ratios
+            yield {"logstream": f"against {name}"} | (label or {}) | ratios(ours, theirs, {key: key for key in keys})
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from .client import Client, read_until
 from .reading import browser_memory
-from .report import Row, quantiles
+from .report import Row, quantiles, ratios
 from .servers import Logstream, Server
 
 _MB = 1 << 20
@@ -69,8 +69,7 @@ def _measure(server: Server) -> Iterator[tuple[str, Row]]:
     alone, beside = _live(server, searches=0), _live(server, searches=4)
     yield "a live line in another session", alone
     yield "the same during four searches", beside
-    ratio = float(beside["p99 ms"]) / float(alone["p99 ms"])
-    yield "the same, against without", {"p99 ratio": ratio}
+    yield "the same, against without", ratios(beside, alone, {"p99": "p99 ms"})
     _fill(server.log("long"), _COLOURED, 2048 * _MB)
     yield "browser memory up, from the end of 2 GB to its beginning: MB", browser_memory(server, "long")
 

@@ -14,15 +14,16 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from . import processes
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PEERS = Path(__file__).parent / "peers"
 _NODE_PEER = _PEERS / "node-chokidar"
 _INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 _ENOUGH = 1024  # inotify instances for websocketd, whose tails look once a second without one
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -85,7 +86,11 @@ class Server:
 
     def resident(self) -> int:
         """The bytes of memory that all of its processes have in use."""
-        return sum(map(_resident, _session(self._process.pid)))
+        count = 0
+        for pid in processes.of_session(self._process.pid):
+            with contextlib.suppress(OSError):  # it has ended since
+                count += processes.resident(pid)
+        return count
 
     def find_worker(self) -> int:
         """The process that does the work."""
@@ -105,41 +110,31 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of CPU that it has used, with its children."""
-        return sum(cpu_seconds(pid) for pid in _session(self._process.pid))
+        return sum(map(processes.cpu_seconds, processes.of_session(self._process.pid)))
 
     def threads(self) -> int:
         """How many threads the worker has."""
-        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+        return processes.threads(self.pid)
 
     def descriptors(self) -> int:
         """How many descriptors the worker has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return processes.descriptors(self.pid)
 
     def watches(self) -> int:
         """How many inotify watches the worker holds."""
-        count = 0
-        for entry in Path(f"/proc/{self.pid}/fdinfo").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-                count += entry.read_text().count("inotify wd:")
-        return count
+        return processes.watches(self.pid)
 
     def memory(self) -> int:
         """The bytes of memory that the worker has in use."""
-        return self._status("VmRSS")
+        return processes.resident(self.pid)
 
     def peak_memory(self) -> int:
         """The most memory in bytes that the worker has had in use since the last reset."""
-        return self._status("VmHWM")
+        return processes.peak(self.pid)
 
     def reset_peak_memory(self) -> None:
         """Begin a new measurement of the peak."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
-
-    def _status(self, key: str) -> int:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(rf"^{key}:\s+(\d+) kB", status, re.MULTILINE)
-        assert found, key
-        return int(found[1]) * 1024
+        processes.reset_peak(self.pid)
 
 
 class Logstream(Server):
@@ -309,33 +304,3 @@ class Tailon(Server):
     def command(self) -> Sequence[str]:
         python = str(_PEERS / "tailon" / ".venv" / "bin" / "python")
         return [python, str(_PEERS / "tailon" / "start.py"), "-b", f"127.0.0.1:{self.port}", "-f", str(self.log("log"))]
-
-
-def _session(leader: int) -> Iterator[int]:
-    """The processes of a session, by its leader."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(ProcessLookupError):
-                if os.getsid(int(entry.name)) == leader:
-                    yield int(entry.name)
-
-
-def _resident(pid: int) -> int:
-    try:
-        found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) * 1024 if found else 0
-
-
-def cpu_seconds(pid: int) -> float:
-    """A process's CPU seconds, and those of its children that have ended.
-
-    By its own clock (clock_getcpuclockid(3)), to the nanosecond: the usual accounts are samples, a hundred a second.
-    """
-    try:
-        own = time.clock_gettime((~pid << 3) | 2)
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return own + sum(map(int, fields[13:15])) / _TICKS

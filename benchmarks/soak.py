@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import processes
 from .client import Client, read_until
 from .fleet import Relayed
 from .fleet import missing as no_fleet
@@ -82,10 +83,9 @@ def _held(server: Server) -> Row:
         ),
     }
     if isinstance(server, Relayed):
-        status = Path(f"/proc/{server.ship.pid}/status").read_text()
         held |= {
-            "ship MB": int(status.partition("VmRSS:")[2].split()[0]) / 1024,
-            "ship's descriptors": len(os.listdir(f"/proc/{server.ship.pid}/fd")),
+            "ship MB": processes.resident(server.ship.pid) / (1 << 20),
+            "ship's descriptors": processes.descriptors(server.ship.pid),
             "Redis MB": server.redis_memory() / (1 << 20),
         }
     return held

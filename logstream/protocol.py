@@ -123,6 +123,37 @@ def data_message(
     return message
 
 
+class Increments:
+    """Makes the messages with which one session's text goes on, each with its frame: what is around the text is there.
+
+    Any thread.
+    """
+
+    __slots__ = ("_begin", "_name")
+
+    def __init__(self, session_name: str) -> None:
+        self._name = session_name
+        self._begin = orjson.dumps({"type": "logs:data", "sessionName": session_name})[:-1] + b',"data":'
+
+    def message(self, text: str, position: tuple[str, int] | None = None) -> Message:
+        """What `data_message` makes of text that is neither initial nor the last."""
+        message = Message(
+            {
+                "type": "logs:data",
+                "sessionName": self._name,
+                "data": text,
+                "isInitial": False,
+                "isComplete": False,
+            }
+        )
+        end = b',"isInitial":false,"isComplete":false}'
+        if position is not None:
+            message["cursor"], message["size"] = position
+            end = b'%b,"cursor":"%b","size":%d}' % (end[:-1], position[0].encode(), position[1])
+        message._frame = text_frame(self._begin + orjson.dumps(text) + end)
+        return message
+
+
 def pong_message() -> Message:
     """The answer to a ping."""
     return Message(type="pong")
@@ -232,7 +263,10 @@ def _payload_length(frame: bytes) -> int:
 
 def text_frame(payload: bytes) -> bytes:
     """One final, unmasked text frame (RFC 6455, section 5.2)."""
-    return frame_header(0x81, len(payload)) + payload
+    length = len(payload)
+    if 126 <= length < 1 << 16:  # as nearly all are, and each line waits for it
+        return b"\x81\x7e" + length.to_bytes(2) + payload
+    return frame_header(0x81, length) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from logstream import protocol
 from logstream.protocol import (
+    Increments,
     Message,
     Ping,
     ProtocolError,
@@ -126,6 +127,19 @@ def test_messages_have_exactly_the_protocols_keys() -> None:
     assert with_cursor["size"] == 7
     assert len(with_cursor) == 7
     assert error_message("No.") == {"type": "logs:error", "sessionName": None, "error": "No."}
+
+
+@pytest.mark.parametrize("position", [None, ("3.0badcafe", 7)])
+@pytest.mark.parametrize(
+    "text", ["a line\n", "", 'größer \x1b[0m \0 "quoted" \\ \u2028 \U0001f600 \ufffd\n', "x" * 200, "é" * 40_000]
+)
+def test_a_message_with_which_a_text_goes_on_is_like_any_other(text: str, position: tuple[str, int] | None) -> None:
+    """What is around the text was made before, and it is the same mapping, and to the byte the same frame."""
+    for name in ("log", 'größer "quoted" \\ name'):
+        message = Increments(name).message(text, position)
+        same = data_message(name, text, initial=False, complete=False, position=position)
+        assert message == same
+        assert message.frame == same.frame
 
 
 def test_a_frame_is_made_once_and_shared() -> None:

@@ -3,8 +3,8 @@
 From a file to who follows it: `logfile` (an open file), `reading` (a place in it), `sharing` (what several read at
 once), `subscription` (one client in one session), `feed` (one session, and who is live), `catchup` (one client, and
 what it is behind with; `monitor` looks whether that is stuck), `watcher` (wakes feeds; `watching`, `inotify`, `fanout`,
-`sweep` and `relief` are parts of it), `completion` (what is complete), `timekeeper` (when it arrived), `manager` (who
-follows what).
+`sweep` and `relief` are parts of it), `completion` (what is complete), `timekeeper` (when it arrived), `sessions`
+(which logs there are; `questions` asks for them all), `manager` (who follows what).
 
 The locks, in the order in which they may be taken: whoever holds one takes only those below it, and none that is
 marked as a leaf leads to another. Nothing of ours is held while watchdog is called.

@@ -37,7 +37,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from ..protocol import Message
+from ..protocol import Increments, Message
 from .logfile import LogFile, NotALogError, Signature, identity_of, signature_of, stat_log
 from .meter import Meter
 from .offering import OfferToAll
@@ -111,6 +111,7 @@ class Feed:
         self.meter = meter or Meter()
         self.sharing = sharing or Sharing()
         self._offer = offer
+        self._increments = Increments(name)
         self._watcher = watcher
         # Held by whoever reads for those who are live, and so while a disk is slow: guards the place of _reader, and
         # the order of what is offered.
@@ -187,12 +188,17 @@ class Feed:
 
     def wake(self) -> None:
         """Look at the file, which may have changed, and tell the live ones what is new."""
-        with _Section(self, self._reading):
+        self._reading.acquire()  # a section, too, but with no object made and no call more than needed for a line
+        try:
             if self._to_hand_over_later:
                 with self._lock:
                     self._noted().hand_over += self._to_hand_over_later
                     self._to_hand_over_later = []
             self._pump(BUDGET)
+        finally:
+            self._reading.release()
+            if self._errands is not None:
+                self._pass_on()
 
     def join(self, subscription: Subscription) -> bool:
         """Make a subscription live, or wait, that has sent all it could read.
@@ -430,9 +436,12 @@ class Feed:
             if initial:
                 self.meter.started_over(len(self._live))
             for with_cursor, clients in self._audiences or self._find_audiences():
-                message = make_message(
-                    self.name, text, reader, size, initial=initial, complete=complete, with_cursor=with_cursor
-                )
+                if initial or complete:
+                    message = make_message(
+                        self.name, text, reader, size, initial=initial, complete=complete, with_cursor=with_cursor
+                    )
+                else:
+                    message = self._increments.message(text, (reader.cursor, size) if with_cursor else None)
                 refusing = self._offer(clients, message)
                 if refusing:
                     late = set(refusing)

@@ -37,6 +37,7 @@ except (ImportError, AttributeError, UnsupportedLibcError) as error:
 
 _EVENTS = 4096  # bytes of the kernel's queue read at once
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
+_ONE, _unpack = _EVENT.size, _EVENT.unpack
 _RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
 
 
@@ -107,24 +108,54 @@ class Inotify(EventEmitter, InotifyFD):
         self._read_on(self.loop.shift)
 
     def _read_on(self, shift: Shift) -> None:
+        with self._lock:
+            if not self._closed:
+                self._is_reading = True  # so `close` leaves the descriptors to this thread, or to who takes over
         while self.should_keep_running():
-            while self._events:
-                event = self._events.popleft()
-                if isinstance(event, int):
-                    self._tell(event)
-                else:
-                    self.handle_event(event)
-                if shift.stuck_with is not None and self.relief.come_back(shift):
-                    return
-            self._take_apart(self._read_event_buffer(_EVENTS))
+            event = self._next()
+            if isinstance(event, int):
+                self._tell(event)
+            elif event is not None:
+                self.handle_event(event)
+            if shift.stuck_with is not None and self.relief.come_back(shift):
+                return
+        with self._lock:
+            if self._closed and self._is_reading:
+                self._close_resources()
+            self._is_reading = False
+
+    def _next(self) -> int | InotifyEvent | None:
+        """The next file's watch, or what is for watchdog's own tables; None where both are still to be found.
+
+        Waits for the kernel. A single change, as nearly always, is put nowhere before.
+        """
+        if self._events:
+            return self._events.popleft()
+        events = self._read_event_buffer(_EVENTS)
+        if len(events) == _ONE:
+            wd: int
+            mask: int
+            wd, mask, _, _ = _unpack(events)
+            if not mask & _RARE:
+                return wd
+        self._take_apart(events)
+        return None
+
+    def _read_event_buffer(self, event_buffer_size: int) -> bytes:
+        """What watchdog does, but without its lock: nobody else closes the descriptors meanwhile."""
+        assert self._poller is not None
+        self._poller.poll()
+        return b"" if self._closed else os.read(self._inotify_fd, event_buffer_size)
 
     def _tell(self, wd: int) -> None:
-        """What watchdog does where a file has changed, but without an object of the event: nobody looks at it."""
-        with self._lock:
-            found = self._watch_for_wd.get(wd)  # type: ignore[call-overload]
-            watches = list(found.callbacks.values()) if found is not None else ()
-        for watch in watches:
-            watch.on_event(wd)
+        """What watchdog does where a file has changed, but without an object of the event: nobody looks at it.
+
+        And without its lock: each of these two looks is one step, whatever another thread adds or removes.
+        """
+        found = self._watch_for_wd.get(wd)  # type: ignore[call-overload]
+        if found is not None:
+            for watch in list(found.callbacks.values()):
+                watch.on_event(wd)
 
     def _take_apart(self, events: bytes) -> None:
         changed: dict[int, None] = {}

@@ -35,7 +35,7 @@ from .offering import Offer, OfferToAll, one_by_one, refuse_all
 from .pacing import Pace
 from .reading import Reader, resume, tail_offset
 from .search import Searches
-from .sessions import directory_problem, log_path
+from .sessions import SessionList, directory_problem, log_path
 from .sharing import Sharing
 from .state import DIRECTORY_NAME, StateDirectory
 from .subscription import Followed, LogEnd, Subscription
@@ -108,6 +108,7 @@ class LogStreamManager:
         place = os.path.join(self._directory, DIRECTORY_NAME) if state is None else os.fspath(state)
         self._state = StateDirectory(place)
         self._completions = Completions(self._directory, suffix, self._state)
+        self.sessions = SessionList(self._directory, suffix)
         self.line_indexes = LineIndexes(self._directory, suffix, self._state, self._pace)
         self.searches = Searches(self.line_indexes, self._pace, lambda: bool(self._feeds))
         self.texts = Texts(self._pace, lambda: bool(self._feeds))

@@ -66,7 +66,7 @@ class Reader:
         Raises OSError.
         """
         offset, check = self.offset, self.check
-        before = min(CHECK, offset)
+        before = CHECK if offset > CHECK else offset
         data = self.file.read(offset - before, before + limit)
         length = len(data)
         if length >= before + limit or not data.startswith(check):
@@ -75,9 +75,13 @@ class Reader:
         self.end = offset - before + length
         if length == len(check):
             return ""
-        text, consumed = decode_utf8(data, before, False)
+        try:
+            text, consumed = data[before:].decode(), length - before
+        except UnicodeDecodeError:  # a character that is cut, or what is none
+            text, consumed = decode_utf8(data, before, False)
         self.offset = offset + consumed
-        self.check = data[max(0, before + consumed - CHECK) :]
+        checked = before + consumed - CHECK
+        self.check = data[checked:] if checked > 0 else data
         return text
 
     def read(self, size: int, limit: int, *, final: bool = False, sharing: Sharing | None = None) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 
 from ..protocol import ProtocolError, check_session_name
 from .logfile import Signature, signature_of, stat_log
+from .questions import Questions
 
 
 def file_name(session_name: str, suffix: str) -> str:
@@ -58,26 +60,61 @@ def unreadable(error: OSError) -> str:
 
 
 def list_sessions(directory: str, suffix: str) -> list[Session]:
-    """The sessions whose logs are in a directory, the one that changed last first; none where it is not there.
+    """The sessions whose logs are in a directory, as `SessionList` has them. Raises OSError."""
+    return SessionList(directory, suffix).read()
 
-    Raises OSError for a directory that cannot be read.
+
+class SessionList:
+    """The sessions whose logs are in a directory. Any thread.
+
+    One whose disk does not answer is listed as it was last time, and keeps none of the others.
     """
-    sessions = []
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                try:
-                    file_name = entry.name if entry.name.isascii() else os.fsencode(entry.name).decode()
-                    if not file_name.endswith(suffix) or not entry.is_file(follow_symlinks=False):
-                        continue
-                    name = file_name.removesuffix(suffix)
-                    check_session_name(name, suffix)
-                    found = entry.stat(follow_symlinks=False)
-                except PermissionError:
-                    raise  # it is the directory's: a log that may not be read can be listed
-                except (OSError, ProtocolError, UnicodeDecodeError):
-                    continue  # gone since it was listed, or nothing that could be asked for
-                sessions.append(Session(name, found.st_size, found.st_mtime, signature_of(found)))
-    except FileNotFoundError:
-        return []
-    return sorted(sessions, key=lambda session: session.changed, reverse=True)
+
+    def __init__(self, directory: str, suffix: str) -> None:
+        self._directory = directory
+        self._suffix = suffix
+        self._questions = Questions(self._look)
+        self._last: dict[str, Session] = {}
+
+    def read(self) -> list[Session]:
+        """The one that changed last first; none where the directory is not there.
+
+        Raises OSError for a directory that cannot be read.
+        """
+        try:
+            entries = os.listdir(self._directory)
+        except FileNotFoundError:
+            return []
+        names = [name for entry in entries if (name := self._session_name(entry)) is not None]
+        found = self._questions.ask(names)
+        for problem in found.values():
+            if isinstance(problem, PermissionError):
+                raise problem  # it is the directory's: a log that may not be read can be listed
+        before = self._last
+        answers = [found[name] if name in found else before.get(name) for name in names]
+        sessions = [answer for answer in answers if isinstance(answer, Session)]
+        self._last = {session.name: session for session in sessions}
+        return sorted(sessions, key=lambda session: session.changed, reverse=True)
+
+    def _session_name(self, entry: str) -> str | None:
+        """The session whose log a file is; None for one that could not be asked for."""
+        try:
+            file_name = entry if entry.isascii() else os.fsencode(entry).decode()
+            if not file_name.endswith(self._suffix):
+                return None
+            name = file_name.removesuffix(self._suffix)
+            check_session_name(name, self._suffix)
+        except (ProtocolError, UnicodeDecodeError):
+            return None
+        return name
+
+    def _look(self, name: str) -> Session | PermissionError | None:
+        try:
+            found = os.lstat(log_path(self._directory, name, self._suffix))
+        except PermissionError as error:
+            return error
+        except OSError:
+            return None  # gone since it was listed
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return Session(name, found.st_size, found.st_mtime, signature_of(found))

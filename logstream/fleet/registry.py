@@ -13,7 +13,7 @@ import orjson
 
 from ..engine.completion import Completions
 from ..engine.logfile import Signature
-from ..engine.sessions import Session, list_sessions, unreadable
+from ..engine.sessions import Session, SessionList, unreadable
 from ..protocol import ProtocolError, check_session_name
 from ..ratelimit import RateLimitedLog
 from .bus import Bus, BusError
@@ -85,7 +85,7 @@ class Announcer:
         self._ship = ship
         self.origin = ship  # stays the same when the process is started anew; to be set before `start`
         self.is_sole = False  # nobody else speaks for this host; any thread may read this
-        self._directory, self._suffix = directory, suffix
+        self._listed = SessionList(directory, suffix)
         self._completions = completions
         self._rivals, self._refusals = RateLimitedLog(logger, lines=1), RateLimitedLog(logger, lines=1)
         self._troubles = RateLimitedLog(logger, lines=1)
@@ -181,7 +181,7 @@ class Announcer:
 
     def _sessions(self) -> dict[str, bytes]:
         try:
-            sessions = list_sessions(self._directory, self._suffix)[:_MOST_SESSIONS]
+            sessions = self._listed.read()[:_MOST_SESSIONS]
         except OSError as error:
             self._troubles.warning("%s", unreadable(error))
             return self._found  # what there is now is not known

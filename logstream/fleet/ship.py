@@ -7,7 +7,6 @@ the turns; where a log's disk does not answer, another one goes on with the othe
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import logging
@@ -169,34 +168,32 @@ class Ship:
     @contextlib.contextmanager
     def _sole(self, stop: threading.Event) -> Iterator[None]:
         """Be the only one that ships this directory under this host's name: wait until the other one has ended."""
-        fd = -1
+        fd: int | None = None
         try:
-            with self._place.opened(make=True) as place:
-                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-                fd = os.open(f"ship-{self._host}.lock", flags, 0o600, dir_fd=place)
+            fd = self._await_turn(stop)
         except OSError as error:
             logger.warning("whether another one ships these logs cannot be known: %s", error)
         try:
-            self._await_turn(fd, stop)
-            self._announcer.origin = _origin(fd) or self._announcer.origin
+            if fd is not None:
+                self._announcer.origin = _origin(fd) or self._announcer.origin
             yield
         finally:
-            if fd >= 0:
+            if fd is not None:
                 os.close(fd)
 
-    def _await_turn(self, fd: int, stop: threading.Event) -> None:
+    def _await_turn(self, stop: threading.Event) -> int | None:
+        """The lock that one process has; None where it is stopped before. Raises OSError where there are no locks."""
         said = False
-        while fd >= 0 and not stop.wait(_TICK / 4 if said else 0):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not said:
-                    logger.warning(
-                        "another one ships %s as host %s already: waiting for its end", self._directory, self._host
-                    )
-                said = True
-            else:
-                return
+        while not stop.wait(_TICK / 4 if said else 0):
+            fd = self._place.lock(f"ship-{self._host}.lock")
+            if fd is not None:
+                return fd
+            if not said:
+                logger.warning(
+                    "another one ships %s as host %s already: waiting for its end", self._directory, self._host
+                )
+            said = True
+        return None
 
     # On the thread of the bus.
 
@@ -406,8 +403,6 @@ class Ship:
 
 def _origin(fd: int) -> str | None:
     """What tells this machine and directory from all others, of the file that a process locks; None without one."""
-    if fd < 0:
-        return None
     try:
         kept = os.pread(fd, 64, 0)
         if not kept:

@@ -1,5 +1,6 @@
 """gunicorn's settings for any app that has LogStream on it, by the name `python:logstream.gunicorn_conf`."""
 
+import importlib
 import os
 import sys
 from typing import Any
@@ -19,6 +20,8 @@ except ConfigurationError as error:
     sys.exit(f"logstream: {error}")
 
 set_up_malloc()
+for _module in ("logstream.web.extension", *(["logstream.fleet.dashboard"] if _settings.redis is not None else [])):
+    importlib.import_module(_module)  # before there are workers, which share what it takes
 
 worker_class = "logstream.server.worker.Worker"
 threads = max(1000, (_settings.max_connections or 0) + RESERVED_THREADS)  # requests at once

@@ -7,9 +7,10 @@ import os
 import stat
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ..engine.questions import Questions
 from .names import possible_names
 
 _SETTLED = 2.0  # seconds after which nothing happens any more that a directory's time of change does not show
@@ -38,6 +39,9 @@ class Logs:
         self._listed: int | None = None  # when the directory had changed that is indexed; None to read it anew
         self._is_listed = False
         self._index: dict[str, set[str]] = {}  # by what tmux may call them
+        self._questions = Questions(self._ask_disk)
+        self._found: dict[str, os.stat_result | None] = {}  # what has been answered within `listed_once`
+        self._silent: set[str] = set()  # and what has not
 
     def file_name(self, name: str) -> str:
         """The name of a session's log in the directory."""
@@ -47,8 +51,33 @@ class Logs:
         """Where a session's log is, by its real path."""
         return os.path.join(os.path.realpath(self._directory), self.file_name(name))
 
+    def look_at(self, names: Iterable[str]) -> None:
+        """Ask for all of these at once, which costs less than to ask for each. Within `listed_once`."""
+        wanted = {name for name in names if name not in self._found and name not in self._silent}
+        found = self._questions.ask(wanted)
+        self._found.update(found)
+        self._silent |= wanted - found.keys()
+
     def stat(self, name: str) -> os.stat_result | None:
-        """What the kernel says of a log; None where there is none, or none that can be seen."""
+        """What the kernel says of a log; None where there is none, none that can be seen, or no answer."""
+        return self._answers(name).get(name)
+
+    def is_silent(self, name: str) -> bool:
+        """Whether nobody knows if there is a log: its disk does not answer."""
+        return name not in self._answers(name)
+
+    def may_be_there(self, name: str) -> bool:
+        """Whether there is a log, or nobody knows."""
+        return self._answers(name).get(name, True) is not None
+
+    def _answers(self, name: str) -> Mapping[str, os.stat_result | None]:
+        """What is said of a log, and perhaps of others; without it where it is silent."""
+        if not self._is_listed:
+            return self._questions.ask([name])
+        self.look_at([name])
+        return self._found
+
+    def _ask_disk(self, name: str) -> os.stat_result | None:
         path = os.path.join(self._directory, self.file_name(name))
         try:
             found = os.lstat(path.encode(errors="surrogateescape"))  # whatever the locale's encoding is
@@ -71,13 +100,15 @@ class Logs:
 
     @contextlib.contextmanager
     def listed_once(self) -> Iterator[None]:
-        """Within it, the directory is read once at most: what is asked meanwhile is answered as of then."""
+        """Within it, the directory and each log are asked once: what is asked again is answered as of then."""
         self._read_directory()
         self._is_listed = True
         try:
             yield
         finally:
             self._is_listed = False
+            self._found.clear()
+            self._silent.clear()
 
     def called(self, session: str) -> set[str]:
         """The logs whose sessions tmux may call by this name."""

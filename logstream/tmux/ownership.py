@@ -74,12 +74,15 @@ class Ownership:
         since it began. Where nothing else can be meant, it is `name`.
         """
         evidence = self._evidence.get((sighting.server, sighting.session.number), _Evidence())
-        rivals = {one for one in evidence.candidates | self._logs.rivals(name) if self._logs.stat(one) is not None}
+        rivals = {one for one in evidence.candidates | self._logs.rivals(name) if self._logs.may_be_there(one)}
         candidates = {name} | rivals
         if len(candidates) == 1:
             return candidates
         return evidence.written or evidence.named or {one for one in candidates if self._was_written(one, sighting)}
 
     def _was_written(self, name: str, sighting: Sighting) -> bool:
+        """Whether a log was written to since a session began, or may have been, as nobody knows."""
         found = self._logs.stat(name)
-        return found is not None and found.st_mtime >= sighting.session.created - _TICK
+        if found is None:
+            return self._logs.is_silent(name)
+        return found.st_mtime >= sighting.session.created - _TICK

@@ -236,8 +236,10 @@ class TmuxWatcher:
 
     def _pause(self) -> None:
         """Take down the logs as they are: nobody looks at tmux from here on."""
-        for name, sighting in self._sightings.all():
-            sighting.unwatched, sighting.left = True, self._logs.state(name)
+        with self._logs.listed_once():
+            self._logs.look_at(name for name, _ in self._sightings.all())
+            for name, sighting in self._sightings.all():
+                sighting.unwatched, sighting.left = True, self._logs.state(name)
 
     def _look(self, followed: set[str]) -> None:
         for name in self._reports.done():
@@ -248,9 +250,11 @@ class TmuxWatcher:
         started: list[tuple[str, Sighting]] = []
         if answer is not None:
             started = self._sightings.note(followed, answer, self._logs.called)
+        self._logs.look_at([*(name for name, _ in self._sightings.all()), *self._unsettled, *self._endings])
+        if answer is not None:
             self._ownership.observe(self._sightings.all())
         # Or anybody could fill the memory with names that tmux makes one of.
-        self._sightings.forget_unless(lambda name: name in followed or self._logs.stat(name) is not None)
+        self._sightings.forget_unless(lambda name: name in followed or self._logs.may_be_there(name))
         over = self._sightings.take_over(answer)
         self._over += over
         self._unsettled.update(over)
@@ -274,7 +278,8 @@ class TmuxWatcher:
                     continue
                 state = self._logs.state(name)
                 file = files.get((name, sighting.server))
-                if refresh or file is None or (state is not None and not file.is_continued_by(state)):
+                is_new = file is None or (state is not None and not file.is_continued_by(state))
+                if (refresh or is_new) and not self._logs.is_silent(name):
                     file = sighting.left if sighting.recalled else state
                 mine = not over and name in self._ownership.contenders(name, sighting)
                 written, named = map(tuple, map(sorted, self._ownership.evidence(sighting)))
@@ -307,12 +312,14 @@ class TmuxWatcher:
 
     def _find_logs(self, now: float) -> None:
         """Some sessions are over: see which logs are theirs."""
-        while self._over:
-            name, sighting = self._over[0]
+        for one in list(self._over):
+            name, sighting = one
+            if self._logs.is_silent(name):
+                continue  # it is known when the disk answers
             self._find_log(name, sighting, now)
             if name not in self._endings and not any(name in contest.names() for contest in self._contests):
                 self._unsettled.pop(name, None)
-            del self._over[0]
+            self._over.remove(one)
 
     def _find_log(self, name: str, sighting: Sighting, now: float) -> None:
         """A session is over: see whether this log is its."""
@@ -344,6 +351,8 @@ class TmuxWatcher:
                 for name in names:
                     self._unsettled.pop(name, None)
                 continue
+            if any(self._logs.is_silent(name) for name in names):
+                continue
             contest.look({name: self._logs.state(name) for name in names}, now)
             if len(contest.names()) <= 1:
                 self._contests.remove(contest)
@@ -358,6 +367,9 @@ class TmuxWatcher:
         for name, ending in list(self._endings.items()):
             if name in self._sightings:  # it has begun again
                 self._settled(name)
+                continue
+            if self._logs.is_silent(name):
+                self._endings[name] = Ending(None, now)  # what was written meanwhile is seen when the disk answers
                 continue
             state = self._logs.state(name)
             verdict = ending.judge(state, now)

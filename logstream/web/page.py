@@ -24,7 +24,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from ..engine.completion import Listing
-from ..engine.sessions import Session, directory_problem, find_session, list_sessions, unreadable
+from ..engine.sessions import Session, directory_problem, find_session, unreadable
 from ..tmux import Running
 from .access import WRONG_TOKEN
 from .conditional import json_response
@@ -78,12 +78,11 @@ def _index() -> str:
 def _sessions() -> Response:
     """The sessions that this client may see, the one that changed last first."""
     endpoint = current_endpoint()
-    config = current_app.config
     now = time.time()
     if endpoint.fleet is not None:
         return json_response([entry for entry in endpoint.fleet.sessions(now) if endpoint.gate.allows(entry["name"])])
     try:
-        listed = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+        listed = endpoint.manager.sessions.read()
     except OSError as error:
         return _unreadable(unreadable(error))
     sessions = [session for session in listed if endpoint.gate.allows(session.name)]

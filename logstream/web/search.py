@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager
 from ..engine.patterns import Pattern
 from ..engine.search import MOST_CONTEXT, MOST_HITS, End, Hit, Query
-from ..engine.sessions import list_sessions, unreadable
+from ..engine.sessions import unreadable
 from ..protocol import ProtocolError
 from .endpoint import current_endpoint
 from .query import OptionError, check_options, flag, number
@@ -55,12 +55,12 @@ def _search_all() -> Response:
     if "from" in request.args or "to" in request.args:
         raise OptionError("'from' and 'to' are places in one session's log.")
     query = _query(_OPTIONS)
-    config = current_app.config
+    endpoint = current_endpoint()
     try:
-        sessions = list_sessions(config["LOGSTREAM_DIRECTORY"], config["LOGSTREAM_SUFFIX"])
+        sessions = endpoint.manager.sessions.read()
     except OSError as error:
         return plain_answer(unreadable(error), 503)
-    names = [session.name for session in sessions if current_endpoint().gate.allows(session.name)]
+    names = [session.name for session in sessions if endpoint.gate.allows(session.name)]
     return _begin(lambda: _hits(names, query, named=True))
 
 

@@ -43,7 +43,8 @@ class Subscribing:
             subscribe(lambda: True)
             return
         attempt.join(_LITTLE if self._attempts else _PATIENCE)
-        self._attempts.append(attempt)
+        if attempt.is_alive():
+            self._attempts.append(attempt)
 
     def end(self, session_name: str, unsubscribe: Callable[[], bool]) -> None:
         """Carry out `unsubscribe()`, which returns whether the session was followed by then."""

@@ -22,9 +22,10 @@ from logstream.engine import completion
 from logstream.engine.completion import Completion
 from logstream.engine.logfile import LogFile, signature_of
 from logstream.engine.subscription import LogEnd
+from logstream.testing import nothing_left
 
 from ..recorder import Recorder
-from ..serving import count_descriptors, count_watches, wait_until
+from ..serving import PATIENCE, wait_until
 
 PROMISED = 0.5  # seconds in which the viewers of another process are told
 
@@ -34,7 +35,6 @@ Making = Callable[[], tuple[LogStreamManager, Recorder]]
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Making]:
     """Makes managers of the same logs, as each process has one; they leave nothing behind."""
-    before = threading.active_count(), count_descriptors(), count_watches()
     made: list[LogStreamManager] = []
 
     def make() -> tuple[LogStreamManager, Recorder]:
@@ -42,10 +42,10 @@ def make(tmp_path: Path) -> Iterator[Making]:
         made.append(LogStreamManager(clients.send, clients.offer, directory=tmp_path))
         return made[-1], clients
 
-    yield make
-    for manager in made:
-        manager.close()
-    wait_until(lambda: (threading.active_count(), count_descriptors(), count_watches()) == before)
+    with nothing_left(PATIENCE):
+        yield make
+        for manager in made:
+            manager.close()
 
 
 @pytest.fixture

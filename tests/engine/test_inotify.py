@@ -9,9 +9,10 @@ import pytest
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, Mask
 
 from logstream.engine.inotify import InotifyObserver
-from logstream.engine.relief import Relief
+from logstream.engine.relief import Relief, Shift
 
 from ..loading import load_again
+from ..serving import wait_until
 
 
 class Callback:
@@ -63,6 +64,36 @@ def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.
     inotify.run()
     assert callbacks[0].calls == ["event", "overflow", "event", "deleted"]
     assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all
+
+
+@pytest.mark.parametrize("how", ["never started", "started", "begun too late", "taken over"])
+def test_its_descriptors_are_closed_once(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Whether or not a thread reads when it is stopped, or two do; twice would close somebody else's."""
+    observer = InotifyObserver(Relief())
+    inotify = observer.emitter
+    closed: list[bool] = []
+    close = inotify._close_resources
+    monkeypatch.setattr(inotify, "_close_resources", lambda: (close(), closed.append(inotify._closed)))
+    if how == "started":
+        observer.start()
+        wait_until(lambda: inotify._is_reading)
+    if how == "taken over":
+
+        def read(size: int) -> bytes:
+            inotify.stop()
+            assert closed == []
+            inotify._read_on(Shift())
+            return b""
+
+        monkeypatch.setattr(inotify, "_read_event_buffer", read)
+        inotify.run()
+    inotify.stop()
+    if how == "begun too late":
+        inotify.run()
+    wait_until(lambda: closed == [True])
+    if how == "started":
+        inotify.join()
+    assert closed == [True]
 
 
 def test_without_inotify_the_watcher_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,10 @@ from logstream.engine import feed
 from logstream.engine.logfile import LogFile
 from logstream.engine.subscription import CHUNK, WHOLE
 from logstream.protocol import ProtocolError
+from logstream.testing import nothing_left
 
 from ..recorder import Recorder
-from ..serving import count_descriptors, count_watches, wait_until
+from ..serving import PATIENCE, count_descriptors, count_watches, wait_until
 
 MIXED = "größer 日本語 😀\n"
 
@@ -31,18 +32,13 @@ def clients() -> Recorder:
 @pytest.fixture(params=["send and offer", "send alone"])
 def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
     """A manager with and without the non-blocking offer; it leaves no thread, descriptor or watch behind."""
-    before = threading.active_count(), count_descriptors(), count_watches()
     offer = clients.offer if request.param == "send and offer" else None
-    manager = LogStreamManager(clients.send, offer, directory=tmp_path)
-    yield manager
-    clients.open.set()
-    manager.close()
-    manager.close()
-    try:
-        wait_until(lambda: (threading.active_count(), count_descriptors(), count_watches()) == before)
-    except AssertionError:
-        left = threading.enumerate(), [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
-        pytest.fail(f"left behind, where {before} were before: {left}")
+    with nothing_left(PATIENCE):
+        manager = LogStreamManager(clients.send, offer, directory=tmp_path)
+        yield manager
+        clients.open.set()
+        manager.close()
+        manager.close()
 
 
 @pytest.fixture

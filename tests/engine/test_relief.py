@@ -12,9 +12,10 @@ import pytest
 
 from logstream import LogStreamManager
 from logstream.engine import relief as module
+from logstream.testing import nothing_left
 
 from ..recorder import Recorder
-from ..serving import count_descriptors, count_watches, wait_until
+from ..serving import PATIENCE, wait_until
 
 PROMISED = 0.5  # seconds in which the others' lines come
 
@@ -62,12 +63,11 @@ def clients() -> Recorder:
 @pytest.fixture
 def manager(clients: Recorder, tmp_path: Path, disk: Disk) -> Iterator[LogStreamManager]:
     """A manager that leaves nothing behind."""
-    before = threading.active_count(), count_descriptors(), count_watches()
-    manager = LogStreamManager(clients.send, clients.offer, directory=tmp_path)
-    yield manager
-    disk.answers.set()
-    manager.close()
-    wait_until(lambda: (threading.active_count(), count_descriptors(), count_watches()) == before)
+    with nothing_left(PATIENCE):
+        manager = LogStreamManager(clients.send, clients.offer, directory=tmp_path)
+        yield manager
+        disk.answers.set()
+        manager.close()
 
 
 def follow(manager: LogStreamManager, directory: Path, names: list[str]) -> dict[str, Path]:

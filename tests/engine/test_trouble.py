@@ -13,9 +13,10 @@ import pytest
 
 from logstream import LogStreamManager
 from logstream.engine.logfile import LogFile
+from logstream.testing import nothing_left
 
 from ..recorder import Recorder
-from ..serving import count_descriptors, count_watches, wait_until
+from ..serving import PATIENCE, count_watches, wait_until
 
 
 @pytest.fixture
@@ -27,12 +28,11 @@ def clients() -> Recorder:
 @pytest.fixture
 def manager(clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
     """A manager that leaves nothing behind."""
-    before = threading.active_count(), count_descriptors(), count_watches()
-    manager = LogStreamManager(clients.send, clients.offer, directory=tmp_path)
-    yield manager
-    clients.open.set()
-    manager.close()
-    wait_until(lambda: (threading.active_count(), count_descriptors(), count_watches()) == before)
+    with nothing_left(PATIENCE):
+        manager = LogStreamManager(clients.send, clients.offer, directory=tmp_path)
+        yield manager
+        clients.open.set()
+        manager.close()
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_directory_that_cannot_be_read_takes_no_session_away(
         announcer.start()
         with redis_server.client() as client:
             wait_until(lambda: client.hexists(names.sessions("host1"), "build"))
-            monkeypatch.setattr("logstream.fleet.registry.list_sessions", refuse)
+            monkeypatch.setattr("logstream.fleet.registry.SessionList.read", refuse)
             announcer.announce_soon()
             wait_until(lambda: looks >= 3)
             assert client.hexists(names.sessions("host1"), "build")

@@ -12,6 +12,7 @@ import pytest
 
 from ..hanging_disk import HangingDisk
 from ..serving import ServerProcess, Starting, wait_until
+from ..tmux.tmuxserver import TmuxServer, needs_tmux
 from ..viewer import Viewer
 
 PROMISED = 0.5  # seconds in which the others' lines come
@@ -161,6 +162,39 @@ def test_a_log_on_a_disk_that_hangs_keeps_its_readers_other_logs_loading(
         assert viewer.texts.length("hanging") < size
         disk.answer()
         viewer.read_until(lambda: viewer.texts.length("hanging") == size)
+    assert "Traceback" not in server.stop()
+
+
+@needs_tmux
+def test_the_list_and_tmux_know_of_the_others_while_a_disk_hangs(
+    disk: HangingDisk, start: Starting, tmux: TmuxServer
+) -> None:
+    """Sessions on it are listed as they were, and complete when it answers; the others' ends are told in time."""
+    server = start("gunicorn", LOGSTREAM_TMUX=tmux.socket)
+    behind = disk.show(server.log("hanging"))
+    behind.write_text("late\n")
+    server.log("healthy").write_text("one\n")
+
+    def states() -> dict[str, tuple[str, int]]:
+        return {row["name"]: (row["state"], row["size"]) for row in json.loads(server.fetch("/sessions").body)}
+
+    with Viewer(server.port) as viewer:
+        for name in ("hanging", "healthy"):
+            tmux.begin(name)
+            viewer.subscribe(name)
+            viewer.receive()
+        wait_until(lambda: states() == {"hanging": ("running", 5), "healthy": ("running", 4)})
+        disk.hang("getattr", behind)
+        tmux.end("hanging")
+        wait_until(lambda: disk.is_asked("getattr", behind))
+        tmux.end("healthy")
+        viewer.read_until(lambda: viewer.messages[-1]["isComplete"])
+        assert viewer.messages[-1]["sessionName"] == "healthy"
+        assert states()["healthy"] == ("complete", 4)
+        assert states()["hanging"][1] == 5
+        disk.answer()
+        viewer.read_until(lambda: viewer.messages[-1]["sessionName"] == "hanging" and viewer.messages[-1]["isComplete"])
+        wait_until(lambda: states()["hanging"] == ("complete", 5))
     assert "Traceback" not in server.stop()
 
 

@@ -122,13 +122,13 @@ def test_a_session_that_ends_while_the_server_is_down_is_complete_when_it_is_bac
             viewer.receive()
             wait_until(lambda: list((server.directory / ".logstream" / "tmux").glob("*.json")))
     else:
-        assert row(server, "ends")["state"] == "running"
+        wait_until(lambda: row(server, "ends")["state"] == "running")
     kill(server)
     go.touch()
     wait_until(lambda: "ends" not in tmux.run("list-sessions", "-F", "#{session_name}").split())
     server = start("gunicorn", **options)
     wait_until(lambda: row(server, "ends")["state"] == "complete", 5)
-    assert row(server, "lives")["state"] == "running"
+    wait_until(lambda: row(server, "lives")["state"] == "running")
     assert row(server, "never")["state"] == "live"
     with Viewer(server.port) as viewer:
         viewer.subscribe("ends")
@@ -150,7 +150,7 @@ def test_a_log_that_somebody_else_has_begun_while_the_server_was_down_is_not_com
     for name in ("anew", "open", "quiet"):
         server.log(name).write_text("yesterday\n")
         tmux.begin(name)
-    assert row(server, "anew")["state"] == "running"
+    wait_until(lambda: row(server, "anew")["state"] == "running")
     kill(server)
     for name in ("anew", "open", "quiet"):
         tmux.end(name)
@@ -173,11 +173,11 @@ def test_the_list_tells_the_truth_where_nobody_follows(start: Starting, tmux: Tm
     server.log("a").touch()
     tmux.begin("a")
     begun = time.time()
-    assert row(server, "a")["state"] == "running"
+    wait_until(lambda: row(server, "a")["state"] == "running")
     assert abs(row(server, "a")["since"] - begun) < 5
     before, moment = len(asking.pids()), time.monotonic()
     for _ in range(40):
-        assert row(server, "a")["state"] == "running"
+        wait_until(lambda: row(server, "a")["state"] == "running")
     assert len(asking.pids()) - before <= time.monotonic() - moment + 1
     tmux.end("a")
     wait_until(lambda: row(server, "a")["state"] == "complete", 4)
@@ -196,7 +196,7 @@ def test_without_a_place_to_write_each_worker_asks_for_itself(
     server.log("a").touch()
     tmux.begin("kept")
     tmux.begin("a")
-    assert row(server, "a")["state"] == "running"
+    wait_until(lambda: row(server, "a")["state"] == "running")
     with Viewer(server.port) as viewer:
         viewer.subscribe("a")
         viewer.receive()
@@ -219,7 +219,7 @@ def test_the_exit_status_is_kept_where_tmux_or_script_tells_it(start: Starting, 
         tmux.begin(name, command)
     server.log("recorded").write_text('text\r\n\nScript done on 2026-01-01 [COMMAND_EXIT_CODE="7"]\n')
     wait_until(lambda: row(server, "three").get("exit_status") == 3)
-    assert row(server, "three")["state"] == "running"
+    wait_until(lambda: row(server, "three")["state"] == "running")
     for name in ("three", "none"):
         tmux.end(name)
     server.complete("recorded")

@@ -248,6 +248,14 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
     append(path, "odd again\n")
     search.await_said("2 hits")
     assert search.hits() == ["odd\n", "odd again\n"]
+    # Escape leaves the filter first, from the search line too.
+    search.press("/")
+    search.click("filter")
+    wait_until(lambda: search.hits("#filtered") == ["odd\n", "odd again\n"])
+    search.run("document.querySelector('#search input').focus()")
+    search.press(Keys.ESCAPE)
+    wait_until(lambda: not search.run("return document.querySelector('#filtered').checkVisibility()"))
+    assert search.run("return document.querySelector('#search').checkVisibility()") is True
 
 
 def test_errors_are_gone_to(open_page: Opening, server: ServerProcess) -> None:
@@ -357,6 +365,14 @@ def test_on_a_phone_and_in_the_dark(open_page: Opening, server: ServerProcess, b
     for scheme in ("light", "dark"):
         browser.emulate(scheme)
         assert {name: ratio for name, ratio in search.run(CONTRASTS, texts).items() if ratio < 4.5} == {}
+    browser.command("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])
+    style = "const style = getComputedStyle(document.querySelector(arguments[0]), arguments[1] ?? null);"
+    ground = search.run(f"{style} return style.backgroundColor", "body")
+    seen = {"#bar .thumb": None, "[data-state]": "::before", "[aria-pressed=true]": None, ".marked .number": None}
+    for selector, part in seen.items():
+        assert search.run(f"{style} return style.backgroundColor", selector, part) != ground, selector
+    assert search.run(f"{style} return style.outlineStyle", "#hits .current") == "solid"
+    browser.emulate("dark")
     tree = browser.command("Accessibility.getFullAXTree")["nodes"]
     named = {(node["role"]["value"], node.get("name", {}).get("value")) for node in tree if not node["ignored"]}
     assert {

@@ -82,6 +82,7 @@ def test_a_row_is_its_link_as_a_whole(browser: Browser, start: Starting, width: 
     wait_until(lambda: len(names(browser)) == 2)
     if width < 500:
         assert min(browser.run(SHOWN.format("row.getBoundingClientRect().height"))) >= 44
+        assert min(browser.run(SHOWN.format("row.cells[0].clientWidth"))) > 0.9 * width  # names are what is looked for
     assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
     row = browser.driver.find_element("link text", "build").find_element("xpath", "ancestor::tr")
     ActionChains(browser.driver).move_to_element(row.find_element("css selector", "td.changed")).click().perform()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append, lines
 from ..serving import ServerProcess, wait_until
@@ -255,6 +259,16 @@ def test_an_excerpt_is_what_is_in_the_log_now(open_page: Opening, server: Server
         wait_until(lambda text=text: has(excerpt, text))  # type: ignore[misc]
         excerpt.check(text)
         assert page.seen("#notice") == "The log has begun anew."
+    # No answer for a while is said, and no more when it has come.
+    page.press(*END)
+    wait_until(lambda: not excerpt.shown())
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        page.press("l", 76)
+        wait_until(lambda: page.seen("#notice") == "Waiting for the server …")
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    wait_until(lambda: has(excerpt, text) and page.seen("#notice") is None)
 
 
 def has(excerpt: Excerpt, text: str) -> bool:
@@ -314,6 +328,10 @@ def test_keys_and_tools(open_page: Opening, server: ServerProcess, browser: Brow
     wait_until(lambda: browser.run("return innerWidth") == 360)
     assert browser.run("return document.documentElement.scrollWidth") == 360
     assert browser.run("return document.querySelector('#bar').clientWidth") >= 24
+    page.press("?", 191)
+    wait_until(lambda: page.seen("#keys") is not None)
+    dialog = "const { scrollTop, scrollHeight, clientHeight } = document.querySelector('#keys');"
+    assert browser.run(f"{dialog} return [scrollTop, scrollHeight > clientHeight]") == [0, True]
 
 
 def test_what_is_copied_is_what_was_written(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
@@ -329,9 +347,14 @@ def test_what_is_copied_is_what_was_written(open_page: Opening, server: ServerPr
         return clipboardData.getData('text/plain');"""
     assert browser.run(script, "#log .lines") == shown
     assert browser.run(script, "#log") == shown
+    ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    assert browser.run("return String(getSelection())") == shown.rstrip("\n")
     page.press("l", 76)
     excerpt = Excerpt(page)
     wait_until(lambda: excerpt.lines())
     page.press(*HOME)
     wait_until(lambda: len(excerpt.lines()) == 60)
     assert browser.run(script, "#excerpt .lines") == shown
+    browser.run("getSelection().empty()")
+    ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
+    assert browser.run("return String(getSelection())").strip().startswith("line 0 wide")

@@ -24,3 +24,8 @@ export async function answerOf(address, options) {
   const text = answer.headers.get("Content-Type")?.startsWith("text/plain") ? (await answer.text()).trim() : "";
   throw new Error(text || `The server answers with an error (${answer.status}).`);
 }
+
+/** What is said of something that has failed. @param {unknown} error @returns {string} */
+export function sentenceOf(error) {
+  return error instanceof Error ? error.message : `${error}`;
+}

@@ -1,4 +1,5 @@
-// What is copied of a log: its lines as they are, without line breaks that wrapping made, and without their numbers.
+// What is selected and copied of a log: its lines as they are, without line breaks that wrapping made, without their
+// numbers, and without what is around it on the page.
 
 /** Have text that is selected in an element copied so. @param {HTMLElement} element */
 export function copyPlainly(element) {
@@ -8,6 +9,13 @@ export function copyPlainly(element) {
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
   });
+}
+
+/** Select all lines in the first of some elements that is shown. @param {HTMLElement[]} elements */
+export function selectLines(elements) {
+  const shown = elements.find((one) => one.checkVisibility({ visibilityProperty: true }));
+  const lines = shown?.querySelector(".lines");
+  if (lines != null) getSelection()?.selectAllChildren(lines);
 }
 
 /** The text of a log that is selected; nothing where something else is selected too. @param {Element} element */

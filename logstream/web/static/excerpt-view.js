@@ -1,6 +1,7 @@
 // An excerpt of a log on the page: whole lines around any place of it, with their numbers. More come while its reader
 // scrolls, on either side, and those that are far away go: what it keeps is bounded, however large the log is.
 
+import { sentenceOf } from "./answers.js";
 import { setText } from "./elements.js";
 import { ExcerptLines } from "./excerpt-lines.js";
 import { bytes } from "./format.js";
@@ -24,6 +25,7 @@ const SEARCHED = 400; // lines on each side among which one is chosen
 const MOST_LINES = 600; // that are kept, but those that are near
 const MOST_CHARACTERS = 1_000_000; // the same
 const MARGIN = 1.5; // heights of the window that are to be there beyond what is in sight
+const SLOW = 1_000; // milliseconds after which it is said that there is no answer yet
 const AGAIN = 2_000; // milliseconds until something is asked for again
 
 export class ExcerptView {
@@ -111,6 +113,9 @@ export class ExcerptView {
       return true;
     }
     const [before, after] = choose === undefined ? [BATCH / 2, BATCH] : [SEARCHED, SEARCHED];
+    const waiting = setTimeout(() => {
+      if (generation === this.#generation && !this.#failed) this.say("Waiting for the server …");
+    }, SLOW);
     let answer;
     try {
       answer = await this.#source.around(offset, before, after);
@@ -119,6 +124,8 @@ export class ExcerptView {
       this.#missed = () => this.show(offset, { anew, share, choose });
       this.#fail(error);
       return false;
+    } finally {
+      clearTimeout(waiting);
     }
     if (generation !== this.#generation) return false;
     this.#succeed();
@@ -380,7 +387,7 @@ export class ExcerptView {
   /** @param {unknown} error */
   #fail(error) {
     this.#failed = true;
-    this.say(error instanceof Error ? error.message : `${error}`);
+    this.say(sentenceOf(error));
     this.#later();
   }
 

@@ -1,8 +1,9 @@
-// Finding things in the log of a session's page: the search line, marks in what is shown, a list of hits, the filter, and
-// what looks like an error.
+// Finding things in the log of a session's page: the search line, marks in what is shown, a list of hits, and the filter.
 
+import { sentenceOf } from "./answers.js";
 import { Choice } from "./choices.js";
 import { element } from "./elements.js";
+import { ErrorLines } from "./error-lines.js";
 import { Finder, MOST_COUNTED } from "./finder.js";
 import { HitList } from "./hit-list.js";
 import { HitWindow } from "./hit-window.js";
@@ -25,12 +26,8 @@ import { SENT_AWAY } from "./turns.js";
 
 const LIST = { page: 50, most: 300, context: 2 };
 const FILTER = { page: 200, most: 3000, context: 0 };
-/** What looks like an error, as long as the reader says nothing else: a regular expression of the server's. */
-const ERRORS = String.raw`\b(\w*error|\w*exception|fatal|critical|panic(ked)?|traceback|fail(ed|ure)|segmentation fault)\b`;
 const LOOK = 100_000; // bytes around what is in sight that are searched for marks
 const LOOKS = 300; // milliseconds between two such searches
-const SLOW = 300; // milliseconds after which it is said that an error is being searched for
-const SAID = 4000; // milliseconds for which it is shown what e and E have not found
 
 export class Find {
   #reader;
@@ -44,7 +41,6 @@ export class Find {
   #excerpt = element("#excerpt", HTMLElement);
   #listPlace = element("#hits", HTMLElement);
   #filterPlace = element("#filtered", HTMLElement);
-  #said = element("#said", HTMLElement);
   #list;
   #filtered;
   /** What is being searched for. @type {Finder | null} */
@@ -59,18 +55,12 @@ export class Find {
   #isStepping = false;
   #isFiltering = false;
   #hasList = new Choice("hit-list", /** @type {boolean} */ (true));
-  #errors = new Choice("error-pattern", ERRORS);
-  /** @type {Finder | null} */
-  #errorFinder = null;
-  /** The error that was gone to. @type {Place | null} */
-  #error = null;
+  #errors;
   #updating = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #looking = undefined;
   /** What was searched for marks last. @type {[number, number]} */
   #looked = [0, 0];
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #saying = undefined;
 
   /** @param {Page} page */
   constructor({ reader, keys, tools, downloads }) {
@@ -86,6 +76,7 @@ export class Find {
       onPattern: (pattern) => this.#begin(pattern),
       onStep: (isBack) => this.#step(isBack),
       onClose: () => this.#close(),
+      onEscape: () => this.#escape(),
     });
     this.#marks = new Marks(reader, this.#log, this.#excerpt);
     this.#list = new HitList(this.#listPlace, (hit) => this.#choose(hit));
@@ -97,8 +88,11 @@ export class Find {
     });
     document.addEventListener("visibilitychange", () => this.#grown());
     reader.onRestart(() => this.#restart());
+    this.#errors = new ErrorLines(root, this.#server, reader, {
+      stepFrom: (finder, current, isBack) => this.#stepFrom(finder, current, isBack),
+      onGo: () => this.#setFilter(false),
+    });
     this.#addControls(root, keys, tools);
-    this.#addErrors(root);
   }
 
   /** @param {HTMLElement} root @param {import("./keys.js").Keys} keys @param {import("./tools.js").Tools} tools */
@@ -113,13 +107,13 @@ export class Find {
     keys.add({ key: "f", label: "Show only lines that match, or all again", action: toggleFilter });
     keys.add({ key: "n", label: "Next hit", action: () => this.#step(false) });
     keys.add({ key: "N", label: "Previous hit", action: () => this.#step(true) });
-    keys.add({ key: "e", label: "Next line that looks like an error", action: () => this.#goToError(false) });
-    keys.add({ key: "E", label: "Previous line that looks like an error", action: () => this.#goToError(true) });
+    keys.add({ key: "e", label: "Next line that looks like an error", action: () => this.#errors.go(false) });
+    keys.add({ key: "E", label: "Previous line that looks like an error", action: () => this.#errors.go(true) });
     keys.add({ key: "Escape", label: "Leave the filter, then the search", action: () => this.#escape() });
     tools.add({ label: "Search", title: "Search the whole log", key: "/", action: open });
     const tool = tools.add({ label: "Filter", title: "Show only lines that match", key: "f", action: toggleFilter });
-    tools.add({ label: "Error ↑", title: "Previous line that looks like an error", key: "E", action: () => this.#goToError(true) });
-    tools.add({ label: "Error ↓", title: "Next line that looks like an error", key: "e", action: () => this.#goToError(false) });
+    tools.add({ label: "Error ↑", title: "Previous line that looks like an error", key: "E", action: () => this.#errors.go(true) });
+    tools.add({ label: "Error ↓", title: "Next line that looks like an error", key: "e", action: () => this.#errors.go(false) });
     const filter = element("[data-search=filter]", HTMLButtonElement, root);
     filter.addEventListener("click", toggleFilter);
     this.#onFilter = () => {
@@ -192,9 +186,7 @@ export class Find {
 
   /** The log has begun anew: so does the search. */
   #restart() {
-    this.#errorFinder?.close();
-    this.#errorFinder = null;
-    this.#error = null;
+    this.#errors.restart();
     if (this.#finder !== null) this.#begin(this.#line.pattern, 0); // how large it is now is heard next
   }
 
@@ -395,55 +387,6 @@ export class Find {
       // What is not marked now is when it is looked at again.
     }
   }
-
-  // What looks like an error
-
-  /** @param {boolean} isBack */
-  async #goToError(isBack) {
-    const { size } = this.#reader;
-    const pattern = { q: this.#errors.value, regex: true, case: false };
-    const finder = (this.#errorFinder ??= new Finder(this.#server, pattern, size, () => {}));
-    clearTimeout(this.#saying);
-    this.#saying = setTimeout(() => this.#tell("Searching …"), SLOW);
-    try {
-      await finder.catchUp(size);
-      const step = await this.#stepFrom(finder, this.#error, isBack);
-      if (finder !== this.#errorFinder) return;
-      if (step === null) this.#tell("No line looks like an error.");
-      else this.#tell(step.wrapped ? (isBack ? "On from the end." : "On from the beginning.") : "");
-      if (step === null) return;
-      this.#setFilter(false);
-      this.#error = step.hit;
-      this.#reader.goTo(step.hit.offset, { mark: [step.hit.offset, step.hit.offset] });
-    } catch (error) {
-      if (error !== SENT_AWAY) this.#tell(sentenceOf(error));
-    }
-  }
-
-  /** @param {HTMLElement} root */
-  #addErrors(root) {
-    const input = element("[data-search=errors]", HTMLInputElement, root);
-    this.#errors.watch((value) => {
-      input.value = value;
-      this.#errorFinder?.close();
-      this.#errorFinder = null;
-      this.#error = null;
-    });
-    input.addEventListener("change", () => {
-      this.#errors.value = input.value || ERRORS;
-      input.value = this.#errors.value;
-    });
-    element("[data-search=usual]", HTMLButtonElement, root).addEventListener("click", () => (this.#errors.value = ERRORS));
-  }
-
-  /** Say something beside the log for a moment. @param {string} text */
-  #tell(text) {
-    clearTimeout(this.#saying);
-    this.#said.textContent = text;
-    this.#said.hidden = text === "";
-    this.#saying = setTimeout(() => this.#tell(""), SAID);
-    if (text === "") clearTimeout(this.#saying);
-  }
 }
 
 /** Where the line begins that a place is in. @param {LineSource} source @param {number} place */
@@ -453,9 +396,4 @@ async function lineAt(source, place) {
   } catch (error) {
     throw new SearchError(sentenceOf(error), false);
   }
-}
-
-/** @param {unknown} error */
-function sentenceOf(error) {
-  return error instanceof Error ? error.message : `${error}`;
 }

@@ -20,7 +20,7 @@ export class KeysDialog {
     close.addEventListener("click", () => this.#dialog.close());
     this.#dialog.id = "keys";
     this.#dialog.setAttribute("aria-labelledby", heading.id);
-    this.#dialog.append(heading, this.#list, close);
+    this.#dialog.append(heading, close, this.#list); // it opens where the focus is: at the top
     this.#dialog.addEventListener("click", ({ target }) => {
       if (target === this.#dialog) this.#dialog.close(); // beside what is in it
     });

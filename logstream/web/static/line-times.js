@@ -1,5 +1,6 @@
 // The times of lines on the page, and a field to go to a time.
 
+import { sentenceOf } from "./answers.js";
 import { Arrivals, localTime, spanAt, timeText, timeTitle } from "./arrivals.js";
 import { Choice } from "./choices.js";
 import { element } from "./elements.js";
@@ -139,7 +140,7 @@ export class LineTimes {
       this.#shown.value = true;
       if (await reader.goTo(offset, { mark: [offset, offset] })) this.#close();
     } catch (error) {
-      this.#say(error instanceof Error ? error.message : `${error}`);
+      this.#say(sentenceOf(error));
     }
   }
 

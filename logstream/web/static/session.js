@@ -1,7 +1,7 @@
 // The page of one session: its log, live.
 
 import { Choice } from "./choices.js";
-import { copyPlainly } from "./copying.js";
+import { copyPlainly, selectLines } from "./copying.js";
 import { Downloads } from "./downloads.js";
 import { element } from "./elements.js";
 import { Find } from "./find.js";
@@ -85,7 +85,8 @@ end.addEventListener("click", () => {
 });
 element("#above", HTMLButtonElement).addEventListener("click", () => reader.goToLines());
 reader.onMove(showPlace);
-for (const one of ["#log", "#excerpt", "#filtered"]) copyPlainly(element(one, HTMLElement));
+const texts = ["#filtered", "#excerpt", "#log"].map((one) => element(one, HTMLElement)); // each over the next
+texts.forEach(copyPlainly);
 const downloads = new Downloads(element("#download", HTMLDetailsElement), () => (view.size ?? head.chosen).columns);
 new Find({ reader, keys, tools, downloads });
 addKeys();
@@ -111,6 +112,7 @@ function addKeys() {
   keys.add({ key: "End", label: "Follow the end", action: () => reader.goLive() });
   keys.add({ key: "l", label: "Line numbers, at this place; then ↑ and ↓, Enter marks, Shift-Enter up to there", action: toLines });
   keys.add({ key: "w", label: "Wrap long lines, or not", action: toggleWrap });
+  keys.add({ key: "a", ctrl: true, label: "Select the lines that are here", action: () => selectLines(texts) });
   keys.add({ key: "?", label: "Show the keys", action: () => dialog.open() });
   tools.add({ label: "Beginning", title: "Go to the beginning of the log", key: "Home", action: toBeginning });
   tools.add({ label: "Lines", title: "Show lines with their numbers, at this place", key: "l", action: toLines });
