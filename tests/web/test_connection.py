@@ -296,3 +296,17 @@ def test_one_who_cannot_take_a_message_keeps_no_other_from_it() -> None:
         for one in (0, 5):
             assert sockets[one][1].recv(100) == b"\x81\x01a"
         assert traffic.total() == (before[0] + 2, before[1] + 6)
+
+
+def test_each_socket_has_a_lock_of_its_own() -> None:
+    """Though they are made many at a time, and by whichever thread opens a connection."""
+    traffic = Traffic()
+    found: list[threading.Lock] = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(traffic.make_socket_lock() for _ in range(200))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(lock) for lock in found}) == 800
