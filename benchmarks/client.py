@@ -9,7 +9,7 @@ import re
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 _OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 _STAMP = re.compile(rb"@(\d{10,20})@")  # when a line was written, in nanoseconds of the monotonic clock
@@ -59,6 +59,11 @@ class Client:
     def close(self) -> None:
         """End the connection without a word."""
         self.sock.close()
+
+
+def find_stamps(data: bytes | bytearray) -> Iterator[int]:
+    """When the lines in what was read were written, in nanoseconds of the monotonic clock; one that is cut is none."""
+    return (int(found[1]) for found in _STAMP.finditer(data))
 
 
 def read_until(clients: Sequence[Client], done: Callable[[], bool], timeout: float = 60.0) -> None:

@@ -21,8 +21,9 @@ from typing import Any
 from .client import Client, read_until
 from .processes import cpu_seconds
 from .report import Row, quantiles
-from .scenarios import fill, following, read_lines, writing
+from .scenarios import fill, following, read_lines
 from .servers import Logstream, Server
+from .writing import writing
 
 _MB = 1 << 20
 _ROOT = Path(__file__).resolve().parent.parent

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from logstream import LogStreamManager
 
 from .client import Client, read_until
+from .pace import keep_pace
 from .report import Row, quantiles, quantiles_and_most, ratios
 from .servers import BareLoop, Logstream, LogstreamTwo, LogstreamWorkers, NodePeer, SendFile, Server, Websocketd
+from .writing import writing
 
 _MB = 1 << 20
-_WRITER = Path(__file__).with_name("writer.py")
 _LINE = "größer als nötig: a line of a log, as long as such a line is, 日本語 😀\n"
 
 Measure = Callable[[Server], Row]
@@ -60,33 +59,23 @@ def bulk() -> Iterator[Row]:
 
 
 def cores() -> Iterator[Row]:
-    """400 clients of one session, with 4,000 lines a second: more than one worker can deliver, one by one"""
-    found = yield from _compare([Logstream, LogstreamTwo], _saturate)
-    two, one = found[LogstreamTwo.name], found[Logstream.name]
-    yield {"logstream": "2 workers against 1"} | ratios(two, one, {"lines a second": "lines a second", "p99": "p99 ms"})
+    """Up to how many lines a second each arrives by itself within 50 ms, by one worker and by two"""
+    for label, names, viewers, rate in (
+        ("800, a viewer each", [f"session-{number}" for number in range(800)], 1, 8000.0),
+        ("1, 400 viewers", ["log"], 400, 120.0),
+    ):
 
+        def measure(
+            server: Server, label: str = label, names: list[str] = names, viewers: int = viewers, rate: float = rate
+        ) -> Row:
+            with following(server, names * viewers, connections=100 if viewers == 1 else None) as clients:
+                return {"sessions": label} | keep_pace(server, clients, names, viewers, rate)
 
-def _saturate(server: Server) -> Row:
-    """Deliver 6,000 lines to 400 clients, of which ten have their delays measured; the others only count bytes."""
-    count, lines, witnesses = 400, 6000, 10
-    with following(server, ["log"] * count) as clients:
-        delays = clients[0].delays
-        for client in clients[witnesses:]:
-            client.stamped = False
-        before = sum(client.received for client in clients)
-        cpu, begin = server.cpu(), time.monotonic()
-        with writing(server, ["log"], rate=4000, lines=lines):
-            read_until(clients, lambda: len(delays) >= lines * witnesses)
-            whole = clients[0].received
-            read_until(clients, lambda: all(client.received >= whole * 0.9 for client in clients))
-        took = time.monotonic() - begin
-        sent = sum(client.received for client in clients) - before
-        return {
-            "clients": count,
-            "lines a second": lines * count / took,
-            "CPU µs a line": (server.cpu() - cpu) / lines / count * 1e6,
-            "MB on the wire": sent / _MB,
-        } | quantiles(delays)
+        found = yield from _compare([Logstream, LogstreamTwo], measure)
+        two, one = found[LogstreamTwo.name], found[Logstream.name]
+        yield {"logstream": "2 workers against 1", "sessions": label} | ratios(
+            two, one, {"lines a second": "lines a second"}
+        )
 
 
 def sessions() -> Iterator[Row]:
@@ -355,17 +344,6 @@ def following(
                 read_lines(clients, 10 * count)
         delays.clear()
         yield clients
-
-
-@contextlib.contextmanager
-def writing(
-    server: Server, names: Iterable[str], *, rate: float, lines: int, size: int = 100
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that writes stamped lines of `size` bytes to these sessions' logs."""
-    paths = [str(server.log(name)) for name in names]
-    command = [sys.executable, str(_WRITER), str(rate), str(lines), str(size), *paths]
-    with subprocess.Popen(command) as process:
-        yield process
 
 
 def fill(path: Path, size: int) -> None:

@@ -32,7 +32,8 @@ def _rows(results: Results) -> Iterator[tuple[str, str, str, str]]:
             yield "800 sessions, against 2: p99", "", "", str(row["p99 ratio"])
     for row in results.get("cores", ()):
         if row.get("logstream") == "2 workers against 1":
-            yield "2 workers, against 1: lines a second", "", "", str(row["lines a second ratio"])
+            what = f"2 workers, against 1: lines a second ({row['sessions']})"
+            yield what, "", "", str(row["lines a second ratio"])
     for row in results.get("idle", ()):
         if row.get("server") == "logstream":
             yield "an idle client", f"{row['KB a client']:.0f} KB", "", ""

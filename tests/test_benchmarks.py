@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.compare import restart, rewrite
+from benchmarks.pace import find_highest
 from benchmarks.repeat import repeat
 from benchmarks.report import Row, Spread, table
 from benchmarks.servers import Logstream
@@ -32,6 +33,17 @@ def test_rounds_go_on_until_the_medians_hold_still() -> None:
         assert row["server"] == "ours" and row["p50 ms"] == median
         assert " (1 to " in table([row])
     assert repeat(lambda: iter([{"CPU ratio": 2.0}]), 1) == [{"CPU ratio": Spread(2.0, 2.0, 2.0)}]
+
+
+@pytest.mark.parametrize("limit", [15.0, 100.0, 27_000.0])
+@pytest.mark.parametrize("begin", [20.0, 8000.0])
+def test_the_highest_rate_is_found(limit: float, begin: float) -> None:
+    """From below and from above, to 3 %, and with what was found at that rate."""
+    rate, found = find_highest(lambda rate: {"rate": rate} if rate <= limit else None, begin)
+    assert limit / 1.03 <= rate <= limit
+    assert found == {"rate": rate}
+    with pytest.raises(RuntimeError, match="does not keep pace"):
+        find_highest(lambda rate: None, begin)
 
 
 def test_the_summary_has_what_was_measured_and_no_more() -> None:

@@ -13,7 +13,7 @@ from .fanout import FanOut
 from .inotify import InotifyObserver
 from .logfile import LogFile
 from .relief import Follower, Loop, Relief, Shift
-from .sweep import Round, Surroundings, are_as_seen, is_changed
+from .sweep import Glance, Round, Surroundings, is_changed
 
 SWEEP_INTERVAL = 0.25  # seconds in which each file is looked at once that nothing is sure to tell of
 TOLD_INTERVAL = 0.35  # seconds in which the others are
@@ -63,9 +63,14 @@ class Watching:
     def __init__(self, kind: str) -> None:
         """Make one of a `kind` of watcher; nothing runs yet."""
         self._kind = kind
-        # Guards _followers, _again, _later, _all and _stopped; the sweep's thread waits on it.
+        # Guards all below up to _stopped; the sweep's thread waits on it.
         self._changed = threading.Condition(threading.Lock())
         self._followers: dict[Follower, Watch | None] = {}
+        # The followers by how they are looked at, and looks at files, by the followers; None and nothing where that has
+        # changed: a file that was let go is not held here.
+        self._told_now: list[Follower] | None = None
+        self._untold_now: list[Follower] | None = None
+        self._glances: list[tuple[list[Follower], Glance]] = []
         self._again: deque[Follower] = deque()
         self._later: set[Follower] = set()
         self._all = False  # whether each file is to be looked at now
@@ -121,6 +126,8 @@ class Watching:
     def add(self, follower: Follower) -> None:
         with self._changed:
             self._followers.setdefault(follower, None)
+            outdated = self._sort_anew()
+        outdated.clear()
 
     def watch(self, follower: Follower, file: LogFile | None) -> None:
         """Have a follower told of changes of this file, if any. Raises OSError where nothing tells of it."""
@@ -133,14 +140,27 @@ class Watching:
         with self._changed:
             if follower in self._followers:
                 before, self._followers[follower] = self._followers[follower], watch
+            outdated = self._sort_anew()
+        outdated.clear()
         if before is not None:
             before.cancel()
 
     def remove(self, follower: Follower) -> None:
         with self._changed:
             watch = self._followers.pop(follower, None)
+            outdated = self._sort_anew()
+        outdated.clear()
         if watch is not None:
             watch.cancel()
+
+    def _sort_anew(self) -> list[tuple[list[Follower], Glance]]:
+        """With the lock held: there are other followers, or other files of them, to look at.
+
+        Returns what is to be cleared without it: closing a file may block.
+        """
+        self._told_now = self._untold_now = None
+        outdated, self._glances = self._glances, []
+        return outdated
 
     def idle(self) -> bool:
         return not self._followers
@@ -214,38 +234,56 @@ class Watching:
             self._later.clear()
             if self._relief.is_troubled:
                 return list(self._followers)
-            return [one for one, watch in self._followers.items() if watch is None or watch.file is None]
+            if self._untold_now is None:
+                followers = self._followers.items()
+                self._untold_now = [one for one, watch in followers if watch is None or watch.file is None]
+            return self._untold_now
 
     def _told(self) -> list[Follower]:
         """Those whose files may be looked at by their descriptors."""
         with self._changed:
             if self._relief.is_troubled:
                 return []
-            return [one for one, watch in self._followers.items() if watch is not None and watch.file is not None]
+            if self._told_now is None:
+                told = [(one, watch) for one, watch in self._followers.items() if watch is not None and watch.file]
+                self._told_now = [one for one, _ in told]
+                self._directories = {watch.directory for _, watch in told}
+            return self._told_now
+
+    def _find_glance(self, followers: list[Follower]) -> Glance:
+        """The look at the files of these, which are told of; the same one as long as there is no change."""
+        with self._changed:
+            for whose, glance in self._glances:
+                if whose is followers:
+                    return glance
+            watched = [(one, watch, watch.file) for one in followers if (watch := self._followers.get(one)) is not None]
+            told = [(one, file, watch.directory) for one, watch, file in watched if file is not None]
+            glance = Glance(told)
+            self._glances.append((followers, glance))
+            return glance
 
     def _glance_at(self, shift: Shift, followers: list[Follower], surroundings: Surroundings, *, first: bool) -> bool:
         """Look at files by their descriptors, and closer where something has changed.
 
         With the `first` of a round, their directories are looked at. Returns whether the loop is still this shift's.
         """
-        watched = [(one, watch, watch.file) for one in followers if (watch := self._followers.get(one)) is not None]
-        told = [(one, watch, file) for one, watch, file in watched if file is not None]
         if first and followers:
             shift.calls += 1
             shift.follower = followers[0]  # if it does not come back, it is no better to ask this one
-            surroundings.look({watch.directory for watch in list(self._followers.values()) if watch is not None})
+            surroundings.look(self._directories)
             shift.follower = None
             if shift.stuck_with is not None and self._relief.come_back(shift):
                 return False
-        as_seen = are_as_seen([one for one, _, _ in told], [file for _, _, file in told])
+        glance = self._find_glance(followers)
+        as_seen = glance.are_as_seen()
         if all(as_seen) and not surroundings.have_changed:
             return True
         return self._look_at(
             shift,
             [
                 one
-                for (one, watch, _), same in zip(told, as_seen, strict=True)
-                if not same or surroundings.may_have_led_on(watch.directory)
+                for one, directory, same in zip(glance.followers, glance.directories, as_seen, strict=True)
+                if not same or surroundings.may_have_led_on(directory)
             ],
         )
 
@@ -271,6 +309,9 @@ class Watching:
         watch, seen = self._followers.get(follower), follower.seen
         if watch is not None and (file := watch.file) is not None and (seen is None or seen[:2] != file.identity):
             watch.file = None
+            with self._changed:
+                outdated = self._sort_anew()
+            outdated.clear()
 
     def _serve(self, shift: Shift, seconds: float) -> bool:
         """For so long, wake those who have asked for it. Returns whether the loop is still this shift's."""

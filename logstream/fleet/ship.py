@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import logging
 import os
 import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from ..engine.completion import Completion, Completions
 from ..engine.logfile import LogFile, Signature, signature_of, stat_log
@@ -25,11 +24,11 @@ from ..engine.state import DIRECTORY_NAME, StateDirectory
 from ..engine.subscription import LogEnd
 from ..engine.watcher import NoThreadError, Watcher
 from ..ratelimit import RateLimitedLog
-from ..tmux.processes import boot_id
 from .bus import Bus, BusError
 from .outbox import Outbox
 from .registry import Announcer
 from .shipped import Lease, ShippedLog
+from .sole import sole
 from .words import LEASE, Complete, Done, Message, Missing, More, Names, Read, Roll, WordsError, parse
 
 logger = logging.getLogger(__name__)
@@ -110,9 +109,10 @@ class Ship:
 
     def run(self, stop: threading.Event) -> None:
         """Ship until `stop` is set."""
-        with self._sole(stop):
+        with sole(self._place, self._directory, self._host, stop) as origin:
             if stop.is_set():
                 return
+            self._announcer.origin = origin or self._announcer.origin
             self.start()
             try:
                 stop.wait()
@@ -164,36 +164,6 @@ class Ship:
             "disk_hangs": int(self._relief.is_troubled),
             "relay_away": int(not self.bus.is_connected),
         }
-
-    @contextlib.contextmanager
-    def _sole(self, stop: threading.Event) -> Iterator[None]:
-        """Be the only one that ships this directory under this host's name: wait until the other one has ended."""
-        fd: int | None = None
-        try:
-            fd = self._await_turn(stop)
-        except OSError as error:
-            logger.warning("whether another one ships these logs cannot be known: %s", error)
-        try:
-            if fd is not None:
-                self._announcer.origin = _origin(fd) or self._announcer.origin
-            yield
-        finally:
-            if fd is not None:
-                os.close(fd)
-
-    def _await_turn(self, stop: threading.Event) -> int | None:
-        """The lock that one process has; None where it is stopped before. Raises OSError where there are no locks."""
-        said = False
-        while not stop.wait(_TICK / 4 if said else 0):
-            fd = self._place.lock(f"ship-{self._host}.lock")
-            if fd is not None:
-                return fd
-            if not said:
-                logger.warning(
-                    "another one ships %s as host %s already: waiting for its end", self._directory, self._host
-                )
-            said = True
-        return None
 
     # On the thread of the bus.
 
@@ -399,16 +369,3 @@ class Ship:
             self._pushed += log.pushed
         log.let_go()
         self._watcher.forget(log)
-
-
-def _origin(fd: int) -> str | None:
-    """What tells this machine and directory from all others, of the file that a process locks; None without one."""
-    try:
-        kept = os.pread(fd, 64, 0)
-        if not kept:
-            kept = uuid.uuid4().hex.encode()
-            os.pwrite(fd, kept, 0)
-    except OSError:
-        return None
-    boot = boot_id()  # or else a copy of the directory would be the same
-    return hashlib.sha256(kept + boot.encode()).hexdigest()[:32] if boot else None

@@ -22,12 +22,6 @@ APPENDED = 0.5  # seconds in which an append shows
 
 
 @pytest.fixture
-def clients() -> Recorder:
-    """The clients of the manager."""
-    return Recorder()
-
-
-@pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """The sessions' directory, which a test may remove."""
     path = tmp_path / "sessions"

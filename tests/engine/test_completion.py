@@ -48,14 +48,6 @@ def make(tmp_path: Path) -> Iterator[Making]:
             manager.close()
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """The log of session 'a'."""
-    path = tmp_path / "a.out"
-    path.write_text("first\n")
-    return path
-
-
 def record(log: Path) -> Path:
     """Where the completion of a log is written down."""
     return log.parent / ".logstream" / "complete" / log.name

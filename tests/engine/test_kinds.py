@@ -19,12 +19,6 @@ from .test_changes import APPENDED, CHANGED, CHANGES, NEW, OLD, append, replace
 KINDS = ["inotify", "observer", "sweep"]
 
 
-@pytest.fixture
-def clients() -> Recorder:
-    """The clients of the manager."""
-    return Recorder()
-
-
 @pytest.fixture(params=KINDS)
 def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
     """A manager with each kind of watcher, in a directory that is a link, and not there yet."""

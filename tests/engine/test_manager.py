@@ -23,12 +23,6 @@ from ..serving import PATIENCE, count_descriptors, count_watches, wait_until
 MIXED = "größer 日本語 😀\n"
 
 
-@pytest.fixture
-def clients() -> Recorder:
-    """The clients of the manager."""
-    return Recorder()
-
-
 @pytest.fixture(params=["send and offer", "send alone"])
 def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
     """A manager with and without the non-blocking offer; it leaves no thread, descriptor or watch behind."""
@@ -39,14 +33,6 @@ def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -
         clients.open.set()
         manager.close()
         manager.close()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """The log of session 'a', with one line."""
-    path = tmp_path / "a.out"
-    path.write_text("first\n")
-    return path
 
 
 def append(path: Path, text: str | bytes) -> None:

@@ -55,12 +55,6 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def clients() -> Recorder:
-    """The clients of the manager."""
-    return Recorder()
-
-
-@pytest.fixture
 def manager(clients: Recorder, tmp_path: Path, disk: Disk) -> Iterator[LogStreamManager]:
     """A manager that leaves nothing behind."""
     with nothing_left(PATIENCE):

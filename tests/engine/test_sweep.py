@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -170,6 +171,34 @@ def test_when_events_are_lost_all_is_looked_at_at_once(
             append(follower.path)
         emitter.handle_event(InotifyEvent(WatchDescriptor(-1), Mask(0x4000), 0, b""))
         wait_until(lambda again=again: all(follower.woken == again for follower in followers))
+
+
+@pytest.mark.parametrize("has_fstat", [True, False])
+def test_a_glance_sees_all_that_a_look_at_each_file_sees(directory: Path, has_fstat: bool) -> None:
+    """Whatever is done to the files, and whether or not their followers look at them, or forget what they have seen."""
+    dice = random.Random(0)
+    followers = [Recorder(directory / f"{number}.out") for number in range(5)]
+    files = [follower.file for follower in followers]
+    glance = sweep.Glance([(one, file, str(directory)) for one, file in zip(followers, files, strict=True)])
+    if not has_fstat:
+        glance._fstat = None
+    steps: list[Callable[[Recorder], object]] = [
+        lambda one: append(one.path),
+        lambda one: os.utime(one.path, (1, dice.randrange(3))),
+        lambda one: os.truncate(one.path, 0),
+        Recorder.look,
+        Recorder.look,
+        lambda one: setattr(one, "seen", None),
+        lambda one: None,
+    ]
+    answers = set()
+    for _ in range(500):
+        dice.choice(steps)(dice.choice(followers))
+        answer = glance.are_as_seen()
+        assert answer == sweep.are_as_seen(followers, files)
+        answers.add(sum(answer))
+    assert answers == set(range(6))
+    assert sweep.Glance([]).are_as_seen() == []
 
 
 def test_a_deleted_file_is_let_go(watcher: Watcher, directory: Path) -> None:

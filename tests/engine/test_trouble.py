@@ -20,12 +20,6 @@ from ..serving import PATIENCE, count_watches, wait_until
 
 
 @pytest.fixture
-def clients() -> Recorder:
-    """The clients of the manager."""
-    return Recorder()
-
-
-@pytest.fixture
 def manager(clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
     """A manager that leaves nothing behind."""
     with nothing_left(PATIENCE):
@@ -33,14 +27,6 @@ def manager(clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
         yield manager
         clients.open.set()
         manager.close()
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """The log of session 'a'."""
-    path = tmp_path / "a.out"
-    path.write_text("first\n")
-    return path
 
 
 def append(path: Path, text: str) -> None:

@@ -177,7 +177,7 @@ def test_two_directories_under_one_host_s_name(fleet: Fleet, tmp_path: Path) -> 
         one.kill()
         one.start()  # as a supervisor does
         append(one.log("build"), b"end\n")
-        viewer.read_text("build", one.log("build").read_text(), timeout=5)
+        viewer.read_text("build", one.log("build").read_text(), timeout=10)
         assert resets(viewer, "build") == 1
         one.stop()
         viewer.read_text("build", two.log("build").read_text(), timeout=15)

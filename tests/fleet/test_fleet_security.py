@@ -169,7 +169,7 @@ def test_connections_by_tls(tmp_path: Path) -> None:
         ship = ShipProcess(tmp_path, "host1", url)
         ship.log("build").write_text("one\n")
         with tls.client() as client:
-            wait_until(lambda: client.exists("logstream:host:host1"))
+            wait_until(lambda: client.hexists("logstream:sessions:host1", "build"))
         dashboard = Dashboard(tmp_path / "dashboard", url)
         assert dashboard.request("/sessions/build/raw")[1] == "one\n"
         stranger = ShipProcess(tmp_path, "host2", url.partition("?")[0])

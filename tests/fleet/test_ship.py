@@ -1,4 +1,4 @@
-"""A session host: whose disk does not answer, who is followed for the first time, and who is started anew."""
+"""A session host: whose disk does not answer, and who is followed for the first time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from logstream.fleet.ship import Ship
 from logstream.fleet.shipped import ShippedLog
 from logstream.fleet.words import START, Names, Read, Roll
-from logstream.tmux import processes, ps
 
 from ..hanging_disk import HangingDisk
 from ..serving import wait_until
@@ -101,16 +99,3 @@ def test_first_who_follows_a_log_is_told_of_once_though_the_first_push_fails(
         client.publish(NAMES.ask("host1"), Roll("one", {"other": START}).pack())
         wait_until(lambda: len(told) >= 2)
     assert len(told) == 2
-
-
-def test_ship_that_is_started_anew_is_the_same_one_where_there_is_no_proc(
-    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Or it would wait for its own name; a copy of its directory on another machine is another one."""
-    monkeypatch.setattr(processes, "_BOOT", str(tmp_path / "no-proc"))
-    origins = []
-    for boot in ("of here", "of here", "of there"):
-        monkeypatch.setattr(ps, "boot_session", lambda boot=boot: boot)
-        with shipping(redis_server, tmp_path, lambda: None) as client:
-            origins.append(orjson.loads(client.get(NAMES.host("host1")))[2])
-    assert origins[0] == origins[1] != origins[2]

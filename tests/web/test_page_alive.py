@@ -10,13 +10,7 @@ from ..browser import Browser, LogPage, append
 from ..proxy import Proxy
 from ..serving import ServerProcess, wait_until
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
 
 @pytest.fixture

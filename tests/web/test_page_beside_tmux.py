@@ -15,17 +15,9 @@ from ..serving import ServerProcess, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 from .record_sessions import COLUMNS, RECORDINGS, ROWS
 
-pytestmark = needs_tmux
+pytestmark = [needs_tmux, pytest.mark.parametrize("server", ["gunicorn"], indirect=True)]
 
 PANES = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ..browser import Browser, Opening
@@ -28,13 +26,7 @@ for (const span of document.querySelectorAll('.lines span')) {
 return [count, worst];
 """
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -248,6 +248,14 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
     append(path, "odd again\n")
     search.await_said("2 hits")
     assert search.hits() == ["odd\n", "odd again\n"]
+    # Escape leaves the filter first, from the search line too.
+    search.press("/")
+    search.click("filter")
+    wait_until(lambda: search.hits("#filtered") == ["odd\n", "odd again\n"])
+    search.run("document.querySelector('#search input').focus()")
+    search.press(Keys.ESCAPE)
+    wait_until(lambda: not search.run("return document.querySelector('#filtered').checkVisibility()"))
+    assert search.run("return document.querySelector('#search').checkVisibility()") is True
 
 
 def test_errors_are_gone_to(open_page: Opening, server: ServerProcess) -> None:

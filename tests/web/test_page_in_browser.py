@@ -36,11 +36,9 @@ BUILD = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
+def server(only_server: ServerProcess) -> ServerProcess:
+    """One server for all tests."""
+    return only_server
 
 
 def nine_of_ten(answers: list[float]) -> float:

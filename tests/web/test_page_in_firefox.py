@@ -11,13 +11,7 @@ from ..browser import append, lines
 from ..firefox import Firefox
 from ..serving import ServerProcess, wait_until
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
 
 @pytest.fixture(scope="module")

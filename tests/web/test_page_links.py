@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ..browser import Browser, Opening
@@ -11,13 +9,7 @@ from ..serving import ServerProcess, wait_until
 
 LINKS = "return [...document.querySelectorAll('.lines a')].map((link) => [link.textContent, link.href])"
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
 
 def osc8(address: str, text: str) -> str:

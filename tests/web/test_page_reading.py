@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from ..browser import Browser, LogPage, Opening, append, lines
@@ -33,13 +31,7 @@ function look() {
 requestAnimationFrame(look);
 """
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests; one that prints a traceback fails."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
-    yield process
-    assert "Traceback" not in process.stop()
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
 
 def coloured(first: int, last: int) -> str:

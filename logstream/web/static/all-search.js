@@ -37,6 +37,7 @@ export class AllSearch {
       onPattern: (pattern) => this.#search(pattern),
       onStep: (isBack) => this.#step(isBack),
       onClose: () => this.#close(),
+      onEscape: () => this.#close(),
     });
     const opener = element("#search-all", HTMLButtonElement);
     const open = () => this.#line.open();

@@ -1,6 +1,7 @@
 // When the lines of a log arrived, as the server has seen it.
 
 import { answerOf } from "./answers.js";
+import { firstWhere } from "./bisection.js";
 
 /**
  * Bytes that arrived after one time and no later than another, in seconds since the epoch; null where that is not known.
@@ -44,13 +45,7 @@ export class Arrivals {
 
 /** The span that an offset is in; undefined where none is. @param {readonly Span[]} spans in order @param {number} offset */
 export function spanAt(spans, offset) {
-  let [low, high] = [0, spans.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (spans[middle].end <= offset) low = middle + 1;
-    else high = middle;
-  }
-  const span = spans.at(low);
+  const span = spans.at(firstWhere(spans.length, (at) => spans[at].end > offset));
   return span !== undefined && span.offset <= offset ? span : undefined;
 }
 

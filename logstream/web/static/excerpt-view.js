@@ -2,6 +2,7 @@
 // scrolls, on either side, and those that are far away go: what it keeps is bounded, however large the log is.
 
 import { sentenceOf } from "./answers.js";
+import { firstWhere } from "./bisection.js";
 import { setText } from "./elements.js";
 import { ExcerptLines } from "./excerpt-lines.js";
 import { bytes } from "./format.js";
@@ -231,13 +232,9 @@ export class ExcerptView {
 
   /** The place of the last line that begins above a height of the window; 0 if none does, -1 without lines. @param {number} height */
   #indexAt(height) {
-    let [low, high] = [0, this.#elements.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#elements[middle].getBoundingClientRect().top <= height) low = middle;
-      else high = middle - 1;
-    }
-    return Math.min(low, high);
+    const { length } = this.#elements;
+    const after = firstWhere(length, (at) => this.#elements[at].getBoundingClientRect().top > height);
+    return Math.min(Math.max(0, after - 1), length - 1);
   }
 
   /** @param {number} index @returns {Line | null} */

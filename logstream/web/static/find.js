@@ -76,6 +76,7 @@ export class Find {
       onPattern: (pattern) => this.#begin(pattern),
       onStep: (isBack) => this.#step(isBack),
       onClose: () => this.#close(),
+      onEscape: () => this.#escape(),
     });
     this.#marks = new Marks(reader, this.#log, this.#excerpt);
     this.#list = new HitList(this.#listPlace, (hit) => this.#choose(hit));

@@ -1,6 +1,8 @@
 // What is known of where a pattern is found in a log: the places of hits, and which parts of the log have been searched.
 // All places are offsets in bytes.
 
+import { firstWhere } from "./bisection.js";
+
 /** @typedef {{ offset: number, end: number }} Place a line that matches: where it begins, and the next one */
 
 export class FoundHits {
@@ -51,13 +53,7 @@ export class FoundHits {
 
   /** How many known hits are before a place. @param {number} place */
   rank(place) {
-    let [low, high] = [0, this.#hits.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#hits[middle].offset < place) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstWhere(this.#hits.length, (at) => this.#hits[at].offset >= place);
   }
 
   /** Whether a hit begins at a place, as far as is known. @param {number} place */

@@ -4,6 +4,7 @@
 // lines first.
 
 import { mayHaveAddress } from "./addresses.js";
+import { firstWhere } from "./bisection.js";
 import { appendRuns, appendText } from "./runs.js";
 
 /**
@@ -108,13 +109,8 @@ export class HistoryView {
 
   /** The place in `chunks` of the last one that begins at a height of the window or above; -1 if none does. @param {number} height */
   indexAt(height) {
-    let [low, high] = [-1, this.chunks.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.chunks[middle].element.getBoundingClientRect().top <= height) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    const { chunks } = this;
+    return firstWhere(chunks.length, (at) => chunks[at].element.getBoundingClientRect().top > height) - 1;
   }
 
   #add() {

@@ -3,6 +3,8 @@
 // Lines are kept in blocks, each one text with the places in it that have a style, so that 100,000 of them take little
 // more memory than their characters.
 
+import { addRun } from "./styles.js";
+
 /**
  * @typedef {import("./styles.js").Style} Style
  * @typedef {import("./styles.js").Run} Run
@@ -227,9 +229,7 @@ export class History {
   }
 
   #addOpen = (/** @type {string} */ text, /** @type {Style | null} */ style) => {
-    const last = this.open.at(-1);
-    if (last !== undefined && last.style === style) last.text += text;
-    else this.open.push({ text, style });
+    addRun(this.open, text, style);
     this.#openLength += text.length;
   };
 
@@ -292,11 +292,7 @@ export class History {
   runs(from, to) {
     /** @type {Run[]} */
     const found = [];
-    const add = (/** @type {string} */ text, /** @type {Style | null} */ style) => {
-      const last = found.at(-1);
-      if (last !== undefined && last.style === style) last.text += text;
-      else found.push({ text, style });
-    };
+    const add = (/** @type {string} */ text, /** @type {Style | null} */ style) => addRun(found, text, style);
     for (const block of this.#blocks) {
       const first = Math.max(from, block.first) - block.first;
       const last = Math.min(to - block.first, block.lines);

@@ -1,6 +1,7 @@
 // About where in a log the lines are that a terminal made of it. Of most logs each line is one of the file, and the places
 // are exact; where a program has drawn on the screen they are near.
 
+import { firstWhere } from "./bisection.js";
 import { plainLine } from "./line-runs.js";
 
 /**
@@ -41,13 +42,7 @@ export class LineOffsets {
 
   /** The place of the last mark that is not behind a line; 0 if none is. @param {number} line */
   #indexOf(line) {
-    let [low, high] = [0, this.#marks.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#marks[middle].line <= line) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return Math.max(0, firstWhere(this.#marks.length, (at) => this.#marks[at].line > line) - 1);
   }
 }
 

@@ -1,6 +1,6 @@
 // A line of a log by itself, as styled text: its SGR sequences are what it looks like, and others are left out.
 
-import { Pens } from "./styles.js";
+import { addRun, Pens } from "./styles.js";
 
 /** @typedef {import("./styles.js").Run} Run */
 
@@ -24,11 +24,7 @@ export function lineRuns(line) {
   let pen = pens.plain;
   let at = 0;
   const add = (/** @type {number} */ to) => {
-    if (to === at) return;
-    const last = runs.at(-1);
-    const text = line.slice(at, to);
-    if (last !== undefined && last.style === pen.style) last.text += text;
-    else runs.push({ text, style: pen.style });
+    if (to > at) addRun(runs, line.slice(at, to), pen.style);
   };
   for (const found of line.matchAll(SEQUENCE)) {
     add(found.index);

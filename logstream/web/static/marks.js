@@ -1,6 +1,8 @@
 // Marks what matches in the text that is in sight, by the browser's highlights, which change nothing of the text's elements;
 // or where it has none, by frames around it.
 
+import { firstWhere } from "./bisection.js";
+
 /**
  * @typedef {import("./matcher.js").Matcher} Matcher
  * @typedef {import("./reader.js").Reader} Reader
@@ -90,8 +92,8 @@ export class Marks {
     const { top, bottom } = scroller.getBoundingClientRect();
     const elements = this.#reader.isLive ? [...scroller.querySelectorAll(".chunk, .screen > div")] : this.#reader.lines;
     const rects = (/** @type {number} */ at) => elements[at].getBoundingClientRect();
-    const first = lowest(elements.length, (at) => rects(at).bottom > top - BEYOND);
-    const after = lowest(elements.length, (at) => rects(at).top > bottom + BEYOND);
+    const first = firstWhere(elements.length, (at) => rects(at).bottom > top - BEYOND);
+    const after = firstWhere(elements.length, (at) => rects(at).top > bottom + BEYOND);
     const seen = elements.slice(first, after);
     return this.#reader.isLive ? seen : seen.flatMap((line) => [...line.querySelectorAll(".text")]);
   }
@@ -115,17 +117,6 @@ export class Marks {
     });
     this.#frames.replaceChildren(...frames);
   }
-}
-
-/** The first place from which on something is true; `count` if it never is. @param {number} count @param {(at: number) => boolean} isTrue */
-function lowest(count, isTrue) {
-  let [low, high] = [0, count];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (isTrue(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** Add what matches in an element's lines. @param {Element} element @param {Matcher} matcher @param {Range[]} found */

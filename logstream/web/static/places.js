@@ -1,5 +1,7 @@
 // Where text is in the window, by its characters, and which text is at a place.
 
+import { firstWhere } from "./bisection.js";
+
 /**
  * Where a character is in the window: its top, and its height, in pixels.
  *
@@ -20,14 +22,8 @@ export function placeOf(element, offset) {
  */
 export function characterAt(element, height) {
   const characters = new Characters(element);
-  let [low, high] = [0, Math.max(0, characters.count - 1)];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const rect = characters.rect(middle);
-    if (rect !== null && rect.bottom > height) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+  const last = Math.max(0, characters.count - 1);
+  return firstWhere(last, (at) => (characters.rect(at)?.bottom ?? -Infinity) > height);
 }
 
 /** Where a line begins in an element's text, in UTF-16 units. @param {Element} element @param {number} line from 0 on */
@@ -62,13 +58,7 @@ class Characters {
   /** Where one is; null if there is none. @param {number} offset */
   rect(offset) {
     if (offset >= this.count) return null;
-    let [low, high] = [0, this.#texts.length - 1];
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#texts[middle].from <= offset) low = middle;
-      else high = middle - 1;
-    }
-    const { node, from } = this.#texts[low];
+    const { node, from } = this.#texts[firstWhere(this.#texts.length, (at) => this.#texts[at].from > offset) - 1];
     this.#range.setStart(node, offset - from);
     this.#range.setEnd(node, offset - from + 1);
     return this.#range.getBoundingClientRect();

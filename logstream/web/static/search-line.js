@@ -10,6 +10,7 @@ import { setPressed } from "./tools.js";
  * @property {(pattern: Pattern | null) => void} onPattern something else is searched for; null: nothing
  * @property {(isBack: boolean) => void} onStep the next hit is wanted, or the previous one
  * @property {() => void} onClose
+ * @property {() => void} onEscape
  */
 
 const TYPING = 250; // milliseconds after the last key until it is searched
@@ -111,7 +112,7 @@ export class SearchLine {
   /** @param {KeyboardEvent} event */
   #press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    if (event.key === "Escape") this.#callbacks.onClose();
+    if (event.key === "Escape") this.#callbacks.onEscape();
     else if (event.key === "Enter" && event.target === this.#text) this.#step(event.shiftKey);
     else return;
     event.preventDefault();

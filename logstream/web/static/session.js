@@ -13,6 +13,7 @@ import { LogStream } from "./logstream.js";
 import { Reader } from "./reader.js";
 import { ServerFacts } from "./server-facts.js";
 import { SessionHead } from "./session-head.js";
+import { SessionState } from "./session-state.js";
 import { Status } from "./status.js";
 import "./theme.js";
 import { setPressed, Tools } from "./tools.js";
@@ -22,9 +23,7 @@ const ANEW = 5000; // milliseconds until it is seen whether a complete session h
 const RECHECK = 3000; // milliseconds between looks whether the reader is still let in, while nothing connects
 const LARGE = 1_000_000; // bytes to load that a progress bar is shown for
 const LAG = 65_536; // bytes on their way that do not count as behind
-const LATE = 300; // milliseconds for which text that is not seen yet does not count as behind either
 const ABSENT = 500; // milliseconds without a log after which it is seen whether there is one
-const QUIET = 60_000; // milliseconds without a change after which a log counts as quiet, as in the list
 
 const views = element("#views", HTMLElement);
 const log = element("#log", HTMLElement);
@@ -52,11 +51,6 @@ let subscription = null;
 let checking = undefined; // the timer for the next look whether we may still connect
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let following = undefined; // the timer for the next subscription
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let aging = undefined; // the timer for a look at how the session is by then
-/** Since when text that has come is not seen; null where there is none. @type {number | null} */
-let unseen = null;
-let known = ["waiting", "waiting for the log"]; // how the session was before that
 /** When the log has changed last, by the page's clock; null as long as it is not known. @type {number | null} */
 let changed = null;
 let updating = false; // how things are is about to be shown
@@ -75,6 +69,7 @@ const tools = new Tools(element("#tools", HTMLElement));
 const head = new SessionHead(readAgain);
 const server = new ServerFacts(location.pathname, serverAnswered, "elsewhere" in log.dataset);
 const status = new Status(session);
+const sessionState = new SessionState(update);
 const client = new LogStream(endpoint, { state: connectionChanged });
 follow();
 log.focus();
@@ -205,29 +200,17 @@ async function checkAccess() {
   checking = setTimeout(checkAccess, RECHECK);
 }
 
-/** How the session is, as far as is known: a name, and what is said of it. */
+/** How the session is: a name, and what is said of it. */
 function currentState() {
-  clearTimeout(aging);
-  if (refusal !== null) return ["error", refusal];
-  if (total === null) {
-    const isAbsent = server.exists === false;
-    unseen = null;
-    known = ["waiting", isAbsent ? "there is no such session yet; waiting for it" : "waiting for the log"];
-    return known;
-  }
-  const seen = written !== null && (view.shown >= written || document.hidden);
-  if (!seen) {
-    unseen ??= performance.now();
-    if (performance.now() - unseen > LATE) return ["behind", "behind"];
-    aging = setTimeout(update, LATE + 1);
-    return known;
-  }
-  unseen = null;
-  const left = (changed ?? 0) + QUIET - performance.now();
-  const name = complete ? "complete" : server.isRunning ? "running" : left > 0 ? "live" : "quiet";
-  if (name === "live") aging = setTimeout(update, left);
-  known = [name, name];
-  return known;
+  return sessionState.look({
+    refusal,
+    hasBegun: total !== null,
+    isAbsent: server.exists === false,
+    isSeen: written !== null && (view.shown >= written || document.hidden),
+    isComplete: complete,
+    isRunning: server.isRunning,
+    changed,
+  });
 }
 
 /** Show how things are, once whatever is happening has happened. */

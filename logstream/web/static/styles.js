@@ -178,3 +178,10 @@ function colorOf([kind, ...values]) {
 function hex(values) {
   return `#${values.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
 }
+
+/** Add text to runs, of which neighbours that look the same are one. @param {Run[]} runs @param {string} text @param {Style | null} style */
+export function addRun(runs, text, style) {
+  const last = runs.at(-1);
+  if (last !== undefined && last.style === style) last.text += text;
+  else runs.push({ text, style });
+}

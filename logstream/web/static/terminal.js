@@ -9,7 +9,7 @@ import { CHARSETS } from "./charsets.js";
 import { History } from "./history.js";
 import { Parser } from "./parser.js";
 import { Screen } from "./screen.js";
-import { Pens } from "./styles.js";
+import { addRun, Pens } from "./styles.js";
 
 /**
  * @typedef {import("./styles.js").Style} Style
@@ -183,11 +183,7 @@ export class Terminal {
   #runs(rows, open) {
     /** @type {Run[]} */
     const runs = open ? this.history.open.map((run) => ({ ...run })) : [];
-    const add = (/** @type {string} */ text, /** @type {Style | null} */ style) => {
-      const last = runs.at(-1);
-      if (last !== undefined && last.style === style) last.text += text;
-      else runs.push({ text, style });
-    };
+    const add = (/** @type {string} */ text, /** @type {Style | null} */ style) => addRun(runs, text, style);
     const tabs = this.#tabs && rows.length === 1 && !open; // where a line has wrapped they have another width
     for (const [index, row] of rows.entries()) row.runs(add, index < rows.length - 1 ? this.columns : 0, tabs);
     return runs;
