@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
 
 from wsproto.frame_protocol import CloseReason
@@ -13,6 +12,7 @@ from ..engine.manager import LogStreamManager
 from ..protocol import ProtocolError, Subscribe, Unsubscribe, error_message, parse_command, pong_message
 from ..ratelimit import RateLimitedLog, TokenBucket
 from .connection import Connection
+from .helpers import Helpers
 from .subscribing import Subscribing
 
 
@@ -27,19 +27,19 @@ class Commands:
         refusals: RateLimitedLog,
         *,
         client: str,
-        places: threading.Semaphore,
+        helpers: Helpers,
         allows: Callable[[str], bool],
         on_subscribe: Callable[[], object],
         bring: Callable[[str, bool], bool] = lambda session_name, level: False,
     ) -> None:
         """`allows(session_name)` tells whether the client may see a session.
 
-        `refusals` is for the operator, and `client` how it calls the client. `places` are for subscribes of all clients
-        that take long.
+        `refusals` is for the operator, and `client` how it calls the client. `helpers` carry out the subscribes of
+        all clients.
 
         `on_subscribe()` is called after each subscribe. `bring(session_name, level)` is called before, to have the log
         here, or where `level` all of it; it returns whether the log must be waited for, though nobody asked for that.
-        Those two and `allows` may be called on a thread of the subscribe's own.
+        Those two and `allows` are called by a helper.
         """
         self._connection = connection
         self._manager = manager
@@ -50,7 +50,7 @@ class Commands:
         self._on_subscribe = on_subscribe
         self._bring = bring
         self._subscribes = TokenBucket(settings.max_subscribes, 60.0)
-        self._subscribing = Subscribing(connection, places)
+        self._subscribing = Subscribing(connection, helpers)
 
     def carry_out(self, payload: str | bytes) -> None:
         """Carry out one command, or tell the client why not.

@@ -27,10 +27,10 @@ from .commands import Commands
 from .connection import Connection, Traffic, offer_to_all
 from .directory import DirectoryCheck
 from .gate import Gate, client_of
+from .helpers import Helpers
 from .recheck import Recheck
 from .sockets import find_socket
 from .stalls import limit_stall
-from .subscribing import LATE
 from .upgrade import WebSockets, read, wsgi_response_class
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 1.0  # seconds that a close frame has to get out, and a client to leave
+_HELPERS = 64  # threads that carry out subscribes: so many may hang, before a client waits for its own
 MAX_CONNECTIONS = 1000  # where neither the settings nor the web server say how many
 
 
@@ -70,7 +71,7 @@ class Endpoint:
             meter=self.metrics,
             watcher=settings.watcher,
         )
-        self._late_subscribes = threading.Semaphore(LATE)
+        self._helpers = Helpers(_HELPERS)
         self._websockets = WebSockets(settings, self._traffic)
         self.blueprint = Blueprint("logstream", __name__)
         self.blueprint.route("/ws", endpoint="websocket", websocket=True)(self._answer)
@@ -233,7 +234,7 @@ class Endpoint:
             self._settings,
             self.gate.refusals,
             client=client,
-            places=self._late_subscribes,
+            helpers=self._helpers,
             allows=lambda session_name: allows(session_name) is True,
             on_subscribe=self._on_subscribe,
             bring=self._bring,

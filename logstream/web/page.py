@@ -237,7 +237,7 @@ def _check_access() -> BaseResponse | None:
 
 
 def _ask_for_token(refused: Response, target: str, *, wrong: bool = False) -> Response:
-    g.logstream_nonce = secrets.token_urlsafe(16)  # the style is in the page: a file would need the token
+    g.logstream_nonce = secrets.token_urlsafe(16)  # style and script are in the page: a file would need the token
     form = render_template("logstream/login.html", next=target, wrong=wrong, nonce=g.logstream_nonce)
     response = make_response(form, refused.status_code)
     response.headers["WWW-Authenticate"] = refused.headers["WWW-Authenticate"]
@@ -270,11 +270,12 @@ def _secure(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
         return response
     nonce = g.get("logstream_nonce")
+    own = f"'nonce-{nonce}'" if nonce else "'self'"
     sockets = f" ws://{request.host} wss://{request.host}" if _HOST.fullmatch(request.host) else ""
     policy = {
         "default-src": "'none'",
-        "script-src": "'self'",
-        "style-src": f"'nonce-{nonce}'" if nonce else "'self'",
+        "script-src": own,
+        "style-src": own,
         "img-src": "'self' data:",
         "connect-src": "'self'" + sockets,  # not every browser counts WebSockets in
         "form-action": "'self'",

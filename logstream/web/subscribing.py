@@ -9,10 +9,10 @@ from collections.abc import Callable
 from wsproto.frame_protocol import CloseReason
 
 from .connection import Connection
+from .helpers import Helpers
 
 logger = logging.getLogger(__name__)
 
-LATE = 64  # subscribes of all clients that may go on beside their clients' next commands
 _PATIENCE = 0.1  # seconds that the next command waits for a subscribe: while all is well, one is done after the other
 _LITTLE = 0.01  # the same, while another one of the client's is late already
 _GRACE = 0.5  # seconds that an unsubscribe waits for an answer that is on its way out
@@ -23,75 +23,61 @@ Subscribe = Callable[[Callable[[], bool]], object]
 class Subscribing:
     """Carries out one client's subscribes. Only for the thread that reads from the client."""
 
-    def __init__(self, connection: Connection, places: threading.Semaphore) -> None:
-        """`places` are for subscribes of all clients that go on at the same time."""
+    def __init__(self, connection: Connection, helpers: Helpers) -> None:
+        """`helpers` are for the subscribes of all clients."""
         self._connection = connection
-        self._places = places
-        self._attempts: list[_Attempt] = []
+        self._helpers = helpers
+        self._late: list[_Attempt] = []
 
     def begin(self, session_name: str, subscribe: Subscribe) -> None:
         """Carry out `subscribe(is_wanted)` in the place of an earlier one to the session, and wait a moment for it.
 
-        The function is to ask `is_wanted()`, which does not block, right before it answers. Where there is no place or
-        no thread for it, it is carried out by the calling thread, and raises what it raises.
+        The function is to ask `is_wanted()`, which does not block, right before it answers. Where no helper is to be
+        had, it is carried out by the calling thread, and raises what it raises.
         """
-        self._attempts = [attempt for attempt in self._attempts if attempt.is_alive()]
-        for earlier in self._attempts_at(session_name):
+        self._late = [attempt for attempt in self._late if not attempt.over.is_set()]
+        for earlier in self._late_ones_at(session_name):
             earlier.is_wanted = False
-        attempt = _Attempt(session_name, subscribe, self._connection, self._places)
-        if not attempt.has_begun():
+        attempt = _Attempt(session_name, subscribe, self._connection)
+        if not self._helpers.run(attempt.carry_out):
             subscribe(lambda: True)
-            return
-        attempt.join(_LITTLE if self._attempts else _PATIENCE)
-        if attempt.is_alive():
-            self._attempts.append(attempt)
+        elif not attempt.over.wait(_LITTLE if self._late else _PATIENCE):
+            self._late.append(attempt)
 
     def end(self, session_name: str, unsubscribe: Callable[[], bool]) -> None:
         """Carry out `unsubscribe()`, which returns whether the session was followed by then."""
-        attempts = self._attempts_at(session_name)
+        attempts = self._late_ones_at(session_name)
         for attempt in attempts:
             attempt.is_wanted = False
         if unsubscribe():
             return
         for attempt in attempts:
             if attempt.answers:  # with an error
-                attempt.join(_GRACE)
+                attempt.over.wait(_GRACE)
 
     def end_all(self) -> None:
         """The client is gone: nothing more is answered or followed."""
-        for attempt in self._attempts:
+        for attempt in self._late:
             attempt.is_wanted = False
 
-    def _attempts_at(self, session_name: str) -> list[_Attempt]:
-        return [attempt for attempt in self._attempts if attempt.session_name == session_name]
+    def _late_ones_at(self, session_name: str) -> list[_Attempt]:
+        return [attempt for attempt in self._late if attempt.session_name == session_name]
 
 
-class _Attempt(threading.Thread):
-    """The thread that carries out one subscribe."""
+class _Attempt:
+    """One subscribe, which another thread carries out."""
 
-    def __init__(
-        self, session_name: str, subscribe: Subscribe, connection: Connection, places: threading.Semaphore
-    ) -> None:
-        super().__init__(name="logstream-subscribe", daemon=True)
+    __slots__ = ("_connection", "_subscribe", "answers", "is_wanted", "over", "session_name")
+
+    def __init__(self, session_name: str, subscribe: Subscribe, connection: Connection) -> None:
         self.session_name = session_name
         self.is_wanted = True  # until the client thinks better of it
         self.answers = False  # it is about to, unless it was told not to
+        self.over = threading.Event()
         self._subscribe = subscribe
         self._connection = connection
-        self._places = places
 
-    def has_begun(self) -> bool:
-        """Start, where there is a place and a thread to be had; whether that was so."""
-        if not self._places.acquire(blocking=False):
-            return False
-        try:
-            self.start()
-        except RuntimeError:
-            self._places.release()
-            return False
-        return True
-
-    def run(self) -> None:
+    def carry_out(self) -> None:
         try:
             self._subscribe(self._may_answer)
         except OSError:
@@ -100,7 +86,7 @@ class _Attempt(threading.Thread):
             logger.exception("a connection failed")
             self._connection.shut(CloseReason.INTERNAL_ERROR)
         finally:
-            self._places.release()
+            self.over.set()
 
     def _may_answer(self) -> bool:
         self.answers = True  # first, so that of two threads one sees what the other has set

@@ -95,6 +95,7 @@ def test_people_without_the_token_get_a_form(guarded: ServerProcess) -> None:
     nonce = re.search(r"style-src 'nonce-([^']+)'", answer.headers["Content-Security-Policy"])
     assert nonce
     assert f'<style nonce="{nonce[1]}">' in answer.body.decode()
+    assert f"script-src 'nonce-{nonce[1]}'" in answer.headers["Content-Security-Policy"]
     for path in ("/sessions", "/sessions/a/raw", "/static/session.js", "/static/style.css"):
         answer = guarded.fetch(path)
         assert (answer.status, answer.headers.get_content_type()) == (401, "text/plain")

@@ -633,13 +633,14 @@ def test_a_token_is_asked_for_once(browser: Browser, start: Starting, address: s
     browser.outages = True
     server = start("gunicorn", LOGSTREAM_TOKEN=TOKEN, LOGSTREAM_BIND=address)
     server.log("guarded").write_text("text\n")
-    page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/guarded")
+    page = LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/guarded#at=0")
     log_in(browser, "wrong")
     wait_until(lambda: page.seen("[role=alert]") == "This is not the token.")
     log_in(browser, TOKEN)
     page.await_text("text\n")
     page.await_state("live")
-    assert browser.driver.current_url.endswith("/sessions/guarded")
+    assert browser.driver.current_url.endswith("/sessions/guarded#at=0")
+    wait_until(lambda: page.seen("#excerpt .marked .text") == "text\n")  # the line that was asked for, too
     assert browser.run("return document.cookie") == ""
     server.stop()
     server = start("gunicorn", LOGSTREAM_TOKEN="another", LOGSTREAM_BIND=address)

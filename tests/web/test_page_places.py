@@ -358,3 +358,17 @@ def test_what_is_copied_is_what_was_written(open_page: Opening, server: ServerPr
     browser.run("getSelection().empty()")
     ActionChains(browser.driver).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
     assert browser.run("return String(getSelection())").strip().startswith("line 0 wide")
+    # What is selected stays so while more comes, and its line scrolls off the screen.
+    page.press(*END)
+    wait_until(lambda: not excerpt.shown())
+    browser.run(
+        """const line = document.querySelector('#log .screen > div:last-child').previousElementSibling;
+        const text = document.createTreeWalker(line, NodeFilter.SHOW_TEXT).nextNode();
+        getSelection().setBaseAndExtent(text, 2, text, 7);"""
+    )
+    for first in (0, 20, 400):
+        append(server.log("copied"), lines(first, first + 20))
+        shown += lines(first, first + 20)
+        page.await_text(shown)
+        assert browser.run("return String(getSelection())") == "ne 59"
+    assert browser.run("return getSelection().anchorNode.parentElement.closest('.chunk') !== null") is True

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from logstream.web.connection import Connection
+from logstream.web.helpers import Helpers
 from logstream.web.subscribing import Subscribing
 
 from ..serving import PATIENCE, wait_until
@@ -28,12 +29,6 @@ class Stuck:
 
 
 @pytest.fixture
-def places() -> threading.Semaphore:
-    """Places for three."""
-    return threading.Semaphore(3)
-
-
-@pytest.fixture
 def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
     """A connection's two ends."""
     ours, theirs = socket.socketpair()
@@ -42,9 +37,9 @@ def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-def subscribing(peer: tuple[socket.socket, socket.socket], places: threading.Semaphore) -> Subscribing:
-    """The subscribes of one client."""
-    return Subscribing(Connection(peer[0], 30.0), places)
+def subscribing(peer: tuple[socket.socket, socket.socket]) -> Subscribing:
+    """The subscribes of one client, with three helpers."""
+    return Subscribing(Connection(peer[0], 30.0), Helpers(3))
 
 
 def test_while_all_is_well_one_is_done_after_the_other(subscribing: Subscribing) -> None:
@@ -103,38 +98,24 @@ def test_an_unsubscribe_waits_for_an_error_that_is_on_its_way_out(subscribing: S
     assert sent.is_set()
 
 
-def test_beyond_the_places_a_client_waits_for_its_own(subscribing: Subscribing, places: threading.Semaphore) -> None:
-    """It is carried out by the thread that reads; and the places are given back."""
+def test_without_a_helper_a_client_waits_for_its_own(subscribing: Subscribing) -> None:
+    """It is carried out by the thread that reads, and raises what it raises."""
     stuck = [Stuck() for _ in range(3)]
     for number, one in enumerate(stuck):
         subscribing.begin(str(number), one)
     threads: list[threading.Thread] = []
-    subscribing.begin("one more", lambda is_wanted: threads.append(threading.current_thread()))
-    assert threads == [threading.current_thread()]
-    for one in stuck:
-        one.go_on.set()
-    for _ in range(3):
-        assert places.acquire(timeout=PATIENCE)
-    assert not places.acquire(blocking=False)
-
-
-def test_without_another_thread_to_be_had_it_is_done_by_the_one_that_reads(
-    subscribing: Subscribing, places: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is as good, and what it raises is raised; no place is lost."""
-
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
 
     def fail(is_wanted: Callable[[], bool]) -> None:
+        threads.append(threading.current_thread())
         assert is_wanted()
         raise BrokenPipeError
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    for _ in range(4):
-        with pytest.raises(BrokenPipeError):
-            subscribing.begin("a", fail)
-    assert all(places.acquire(blocking=False) for _ in range(3))
+    with pytest.raises(BrokenPipeError):
+        subscribing.begin("one more", fail)
+    assert threads == [threading.current_thread()]
+    for one in stuck:
+        one.go_on.set()
+    wait_until(lambda: all(one.answered for one in stuck))
 
 
 def test_a_client_that_is_gone_is_no_failure_but_a_bug_is(

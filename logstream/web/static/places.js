@@ -26,6 +26,17 @@ export function characterAt(element, height) {
   return firstWhere(last, (at) => (characters.rect(at)?.bottom ?? -Infinity) > height);
 }
 
+/**
+ * A place in an element's text as a range has it.
+ *
+ * @param {Element} element
+ * @param {number} offset UTF-16 units before it
+ * @returns {{ node: Node, offset: number }}
+ */
+export function pointAt(element, offset) {
+  return new Characters(element).point(offset) ?? { node: element, offset: 0 };
+}
+
 /** Where a line begins in an element's text, in UTF-16 units. @param {Element} element @param {number} line from 0 on */
 export function startOfLine(element, line) {
   const text = element.textContent ?? "";
@@ -57,10 +68,16 @@ class Characters {
 
   /** Where one is; null if there is none. @param {number} offset */
   rect(offset) {
-    if (offset >= this.count) return null;
-    const { node, from } = this.#texts[firstWhere(this.#texts.length, (at) => this.#texts[at].from > offset) - 1];
-    this.#range.setStart(node, offset - from);
-    this.#range.setEnd(node, offset - from + 1);
+    const point = offset < this.count ? this.point(offset) : null;
+    if (point === null) return null;
+    this.#range.setStart(point.node, point.offset);
+    this.#range.setEnd(point.node, point.offset + 1);
     return this.#range.getBoundingClientRect();
+  }
+
+  /** Which node one is in, and where in that; behind the last one, where there are not so many. @param {number} offset */
+  point(offset) {
+    const text = this.#texts[firstWhere(this.#texts.length, (at) => this.#texts[at].from > offset) - 1];
+    return text === undefined ? null : { node: text.node, offset: Math.min(offset - text.from, text.node.length) };
   }
 }

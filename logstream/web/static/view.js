@@ -7,6 +7,7 @@ import { ReadingPlace } from "./reading-place.js";
 import { ScreenView } from "./screen-view.js";
 import { ScriptRecording } from "./script-recording.js";
 import { watchScrollingUp } from "./scrolling-up.js";
+import { SelectionPlace } from "./selection-place.js";
 import { Terminal } from "./terminal.js";
 
 /**
@@ -50,6 +51,7 @@ export class LogView {
   #screen = new ScreenView();
   #history = new HistoryView(this.#screen.element);
   #reading;
+  #selection = new SelectionPlace(this.#history, this.#screen);
   #stale = false; // there is something to show
   #showing = false;
   #top = 0; // how far down the scroller was when it was last looked at
@@ -258,12 +260,14 @@ export class LogView {
     }
     const { history } = this.#terminal;
     const until = performance.now() + FRAME;
+    this.#selection.note();
     this.#history.extend(history, picture.end);
     this.#screen.show(picture.lines, picture.end);
     this.#history.drop(history, MAX_LINES + SPARE_LINES - picture.lines.length + 1, MAX_CHARACTERS);
     this.dropped = this.#history.first;
     if (!this.#history.style(history, this.#inSight(), until)) this.#stale = true;
     history.release(this.#history.unstyled);
+    this.#selection.restore();
     this.#onChange();
     this.#keep();
     return true;
