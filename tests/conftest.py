@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from . import kinds
 from .hanging_disk import HangingDisk
 from .serving import ServerProcess, Starting, wait_until
 from .surroundings import forget_environment, pass_on_no_ignored_signals
@@ -31,19 +32,27 @@ settings.load_profile("logstream")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds where pictures are kept, and which installation the documentation's commands are run by."""
+    """Adds where pictures are kept, which installation runs the documentation's commands, and a watcher's kind."""
     parser.addoption("--screenshots", metavar="DIR", help="keep the README's picture of the page in this directory")
     parser.addoption("--installed", metavar="PYTHON", help="run the documentation's commands by this one's logstream")
+    kinds.add_options(parser)
 
 
-def pytest_sessionstart() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """Chooses the tests that a kind of watcher is run with."""
+    kinds.configure(config)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Before any process that tests are distributed to is started, and in each of them: the same surroundings."""
     forget_environment()
     pass_on_no_ignored_signals()
+    kinds.begin(session.config)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Has the tests in a browser begin first, and then those that take long: nobody is to wait for them in the end."""
+    kinds.deselect(config, items)
     items.sort(
         key=lambda item: (
             not _is_in_browser(item.nodeid),

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from logstream.testing import leftovers
 
+from . import without_linux
+
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +44,9 @@ def wait_until(condition: Callable[[], object], timeout: float = PATIENCE) -> No
 
 # Before a command: what permissions forbid is forbidden to it, also where root runs the tests.
 AS_ANYONE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+
+# Before a server's command, where the tests are run so.
+PREFIX = (sys.executable, "-m", "tests.without_linux") if os.environ.get(without_linux.VARIABLE) else ()
 
 
 class Answer(NamedTuple):
@@ -70,7 +75,7 @@ class ServerProcess:
         }
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, *(part.replace("wsgi", app) for part in COMMANDS[kind])],
+                [*prefix, *PREFIX, sys.executable, *(part.replace("wsgi", app) for part in COMMANDS[kind])],
                 cwd=ROOT,
                 env=os.environ | variables | environment,
                 stdout=output,

@@ -55,6 +55,7 @@ def test_several_workers_follow_for_themselves(start: Starting) -> None:
         assert "Traceback" not in server.stop()
 
 
+@pytest.mark.watcher("inotify")
 @pytest.mark.parametrize("limit", ["max_inotify_watches", "max_inotify_instances"])
 @pytest.mark.parametrize("kind", ["gunicorn", "flask"])
 def test_without_inotify_all_still_arrives_in_time(start: Starting, tmp_path: Path, kind: str, limit: str) -> None:

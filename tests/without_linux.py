@@ -1,7 +1,7 @@
 """This process without what Linux alone has, as far as Python can take it away: imported before anything of ours.
 
 `python -m tests.without_linux -m gunicorn …` runs a module so, and what it forks is like it. Programs that it starts,
-such as tmux and `ps`, have all there is.
+such as tmux and `ps`, have all there is; and so have the tests themselves, which look at /proc for what is left behind.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ import select
 import selectors
 import socket
 import sys
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+VARIABLE = "PYTEST_WITHOUT_LINUX"  # set where the tests themselves are to run so
 _OURS = ("/proc", "/sys", "/dev/shm", "/etc/machine-id")  # places that are none elsewhere
 _NAMES: dict[Any, tuple[str, ...]] = {
     os: (
@@ -33,9 +36,16 @@ _NAMES: dict[Any, tuple[str, ...]] = {
     ),
 }
 
+_ROOT = Path(__file__).resolve().parent.parent
+_TESTS = (f"{_ROOT}/tests/", f"{_ROOT}/logstream/testing/")
+_STANDARD = (f"{sysconfig.get_path('stdlib')}/", f"{sysconfig.get_path('platstdlib')}/", "<frozen ")
+_PACKAGES = "/site-packages/"
+
 
 def take_away() -> None:
     """From now on, this process has none of it."""
+    if ctypes.CDLL is _NoLibrary:
+        return
     for module, names in _NAMES.items():
         for name in names:
             if hasattr(module, name):
@@ -54,7 +64,7 @@ def _without_our_places(call: Callable[..., Any]) -> Callable[..., Any]:
     def look(path: Any = ".", *arguments: Any, **options: Any) -> Any:
         if isinstance(path, (str, os.PathLike)):
             text = os.fspath(path)
-            if any(text == place or str(text).startswith(f"{place}/") for place in _OURS):
+            if any(text == place or str(text).startswith(f"{place}/") for place in _OURS) and not _is_for_tests():
                 if call.__name__ == "access":
                     return False
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), text)
@@ -62,6 +72,17 @@ def _without_our_places(call: Callable[..., Any]) -> Callable[..., Any]:
 
     look.__name__ = call.__name__
     return look
+
+
+def _is_for_tests() -> bool:
+    """Whether it is a test that looks there, itself or by the standard library."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if _PACKAGES in file or not file.startswith((*_STANDARD, __file__)):
+            return file.startswith(_TESTS)
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 class _NoLibrary:

@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 from watchdog.events import (
     FileAttribEvent,
@@ -20,7 +21,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import ObservedWatch
+from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
 from .logfile import Identity, LogFile, identity_of
@@ -46,7 +47,7 @@ class FanOut:
             raise OSError(errno.ENOSYS, why_no_observer())
         self._wake = wake
         self.name = f"watchdog's {getattr(Observer, '__name__', 'observer')}"
-        self._observer = Observer()
+        self._observer = _make_observer()
         self._ending = threading.Thread(target=self._observer.stop, name="logstream-observer-end", daemon=True)
         # Guards the directories; not held while watchdog is called.
         self._lock = threading.Lock()
@@ -174,6 +175,21 @@ class _Handler(FileSystemEventHandler):
 def why_no_observer() -> str | None:
     """Why there is no such observer: one that looks by itself is a worse sweep. None where there is one."""
     return "watchdog has none for this system but one that polls" if Observer is PollingObserver else None
+
+
+def _make_observer() -> BaseObserver:
+    """One of this system's. Raises OSError, and RuntimeError where there is no thread for it."""
+    make: Any = Observer
+    observer: BaseObserver = make.__new__(make)
+    try:
+        make.__init__(observer)
+    except RuntimeError:
+        reader = getattr(observer, "_inotify_fd", None)
+        if reader is not None:  # on Linux, it has opened its descriptors by then, and would forget them
+            reader._is_reading = False  # or else they are left to the thread that there is not
+            reader.stop()
+        raise
+    return observer
 
 
 def _plain(name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 _SLICE = 0.002  # seconds of work after which there is a rest
 _REST = 2.0  # times as long as the work: all workers together take a third of the time of one
+_MOST = 0.1  # seconds that are taken for work: in a longer slice, a disk was waited for
 
 
 class Pace:
@@ -35,7 +36,7 @@ class Pace:
             spent = time.monotonic() - begun
             if spent > _SLICE:
                 if needed():
-                    time.sleep(spent * _REST * self._workers)
+                    time.sleep(min(spent, _MOST) * _REST * self._workers)
                 begun = time.monotonic()
 
         try:

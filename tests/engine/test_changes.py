@@ -14,6 +14,7 @@ import pytest
 
 from logstream import LogStreamManager
 
+from ..kinds import watches_for
 from ..recorder import Recorder
 from ..serving import count_descriptors, count_watches, wait_until
 
@@ -142,7 +143,7 @@ def test_a_live_client_shows_the_change(
     wait_until(lambda: clients.text("viewer") == old)
     CHANGES[change](log)
     shows_what_is_there(clients, manager, "viewer", log)
-    wait_until(lambda: count_watches() == 1)
+    wait_until(lambda: count_watches() == watches_for(1))
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -233,14 +234,14 @@ def test_twenty_rotations_leave_one_watch_and_no_descriptor(
     """Rotating again and again costs nothing that stays (tail's inotify-rotate-resources)."""
     log.write_text(OLD)
     manager.subscribe("a", "viewer")
-    wait_until(lambda: count_watches() == 1)
+    wait_until(lambda: count_watches() == watches_for(1))
     descriptors = count_descriptors()
     for number in range(20):
         rotate(log, f"file {number}\n", last="last\n")
         wait_until(lambda number=number: clients.text("viewer") == f"file {number}\n", CHANGED)
         append(log, "more\n")
         wait_until(lambda number=number: clients.text("viewer") == f"file {number}\nmore\n", APPENDED)
-    wait_until(lambda: count_watches() == 1)
+    wait_until(lambda: count_watches() == watches_for(1))
     wait_until(lambda: count_descriptors() == descriptors)
 
 
@@ -251,7 +252,7 @@ def test_many_rotations_in_a_row_end_on_the_last_file(manager: LogStreamManager,
     for number in range(300):
         (replace if number % 2 else rotate)(log, f"file {number}\n")
     shows_what_is_there(clients, manager, "viewer", log)
-    wait_until(lambda: count_watches() == 1)
+    wait_until(lambda: count_watches() == watches_for(1))
 
 
 def test_files_that_swap_their_names(manager: LogStreamManager, clients: Recorder, directory: Path) -> None:
@@ -357,7 +358,7 @@ def test_a_log_that_is_not_there_yet_is_waited_for(
     wait_until(lambda: clients.text("viewer") == OLD, CHANGED)
     assert clients.of("viewer")[0]["isInitial"]
     shows_what_is_there(clients, manager, "viewer", log)
-    wait_until(lambda: count_watches() == 1)
+    wait_until(lambda: count_watches() == watches_for(1))
 
 
 def test_waiting_can_be_given_up(manager: LogStreamManager, clients: Recorder, log: Path) -> None:

@@ -12,11 +12,12 @@ from logstream import ConfigurationError, LogStreamManager, create_app
 from logstream.engine import fanout, inotify, watching
 from logstream.engine.watcher import Watcher, why_not
 
+from ..kinds import KINDS
 from ..recorder import Recorder
 from ..serving import wait_until
 from .test_changes import APPENDED, CHANGED, CHANGES, NEW, OLD, append, replace
 
-KINDS = ["inotify", "observer", "sweep"]
+pytestmark = pytest.mark.watcher("inotify")  # each asks for its kind by itself
 
 
 @pytest.fixture(params=KINDS)

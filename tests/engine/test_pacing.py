@@ -41,3 +41,15 @@ def test_a_slice_is_followed_by_a_longer_rest(rests: list[float]) -> None:
             rest()
     assert rests[0] > 0.01
     assert rests[1] > 1.5 * 0.02
+
+
+def test_who_has_waited_for_a_disk_does_not_wait_as_long_again(
+    rests: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that hung for a minute is no work, and costs no rest of two."""
+    now = [0.0]
+    monkeypatch.setattr(pacing.time, "monotonic", lambda: now[0])
+    with Pace().work() as rest:
+        now[0] += 60.0
+        rest()
+    assert 0 < rests[0] <= 0.5

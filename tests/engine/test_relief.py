@@ -115,6 +115,7 @@ def test_logs_that_cannot_be_read_stop_no_other(
     check_others(clients, hanging | others, "all is well\n")
 
 
+@pytest.mark.watcher("inotify", "observer")
 def test_events_that_were_read_before_the_thread_hung_are_not_lost(
     manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +130,7 @@ def test_events_that_were_read_before_the_thread_hung_are_not_lost(
     wait_until(lambda: clients.text("first") == "text\n")
 
 
+@pytest.mark.watcher("inotify", "observer")
 def test_a_thread_that_comes_back_as_it_is_relieved_goes_on_alone(
     manager: LogStreamManager, clients: Recorder, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from logstream.engine import watching as module
 from logstream.engine.logfile import LogFile, Signature, signature_of, stat_log
 from logstream.engine.watcher import Watcher
 
+from ..kinds import watcher_threads, watches_for
 from ..serving import count_descriptors, count_watches, wait_until
 
 
@@ -78,6 +79,7 @@ def append(path: str, text: str = "x") -> None:
         file.write(text)
 
 
+@pytest.mark.watcher("inotify")
 def test_a_write_wakes_by_inotify(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
     """The kernel's event wakes the follower, on watchdog's thread; reading the file does not."""
     follower = Recorder(tmp_path / "a.out")
@@ -94,15 +96,19 @@ def test_a_write_wakes_by_inotify(watcher: Watcher, tmp_path: Path, no_sweep: No
     assert follower.woken == woken
 
 
+@pytest.mark.watcher("inotify", "observer")
 def test_each_file_has_one_watch_and_none_has_a_thread(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
-    """A hundred files cost a hundred kernel watches, three threads in all, and wake nobody but their followers."""
-    watches, threads = count_watches(), threading.active_count()
+    """A hundred files cost a hundred kernel watches, three threads in all, and wake nobody but their followers.
+
+    By watchdog's observer, they cost one, on their directory, and two threads more.
+    """
+    before = threading.active_count()
     followers = [Recorder(tmp_path / f"{number}.out") for number in range(100)]
     for follower in followers:
         follow(watcher, follower, follower.file)
         follow(watcher, follower, follower.file)
-    assert count_watches() == watches + 100
-    assert threading.active_count() == threads + 3
+    assert count_watches() == watches_for(100)
+    assert threading.active_count() == before + watcher_threads()
     append(followers[0].path)
     append(str(tmp_path / "unwatched.out"))
     append(followers[99].path)
@@ -112,7 +118,7 @@ def test_each_file_has_one_watch_and_none_has_a_thread(watcher: Watcher, tmp_pat
 
 def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_path: Path) -> None:
     """Without followers there is no thread, no watch and no descriptor; with the next one all is back."""
-    threads, watches = threading.active_count(), count_watches()
+    before = threading.active_count()
     follower, other = Recorder(tmp_path / "a.out"), Recorder(tmp_path / "b.out")
     descriptors = count_descriptors()
     for _ in range(3):
@@ -122,15 +128,16 @@ def test_the_last_to_be_forgotten_takes_everything_along(watcher: Watcher, tmp_p
         watcher.forget(follower)
         woken = follower.woken
         append(follower.path)
-        assert threading.active_count() == threads + 3
+        assert threading.active_count() == before + watcher_threads()
         watcher.forget(other)
         watcher.forget(other)
-        wait_until(lambda: threading.active_count() == threads)
+        wait_until(lambda: threading.active_count() == before)
         assert follower.woken == woken
-        assert count_watches() == watches
+        assert count_watches() == 0
         wait_until(lambda: count_descriptors() == descriptors)
 
 
+@pytest.mark.watcher("inotify")
 def test_following_another_file_ends_the_watch_on_the_first(watcher: Watcher, tmp_path: Path, no_sweep: None) -> None:
     """After a rotation there is one watch, on the new file, whatever stood at the path when it was opened."""
     watches = count_watches()
@@ -198,6 +205,7 @@ def test_who_asks_is_woken_again(watcher: Watcher, tmp_path: Path, no_sweep: Non
     assert stranger.woken == 0
 
 
+@pytest.mark.watcher("inotify")
 def test_without_inotify_the_sweep_carries_everything_and_says_so_once(
     watcher: Watcher, tmp_path: Path, no_inotify: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -215,6 +223,7 @@ def test_without_inotify_the_sweep_carries_everything_and_says_so_once(
     assert "fs.inotify.max_user_instances" in caplog.text
 
 
+@pytest.mark.watcher("inotify", "observer")
 def test_a_follower_that_fails_does_not_end_the_thread(
     watcher: Watcher, tmp_path: Path, no_sweep: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -260,6 +269,7 @@ def test_a_watch_that_fails_for_the_end_of_all_is_no_news(
     assert not caplog.messages
 
 
+@pytest.mark.watcher("inotify")
 def test_a_file_without_a_kernel_watch_is_swept(
     watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,6 +286,7 @@ def test_a_file_without_a_kernel_watch_is_swept(
     assert "fs.inotify.max_user_watches" in caplog.text
 
 
+@pytest.mark.watcher("inotify")
 def test_a_follower_that_leaves_while_it_is_being_watched_leaves_no_watch(
     watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +311,7 @@ def test_a_follower_that_leaves_while_it_is_being_watched_leaves_no_watch(
     assert not observer._later
 
 
+@pytest.mark.watcher("inotify", "observer")
 @pytest.mark.parametrize("started", [0, 1, 2])
 def test_a_start_that_fails_anywhere_is_made_whole_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int
@@ -323,7 +335,7 @@ def test_a_start_that_fails_anywhere_is_made_whole_by_the_next(
     if started:  # else it is stopped with nothing of it running
         observer.start(print)
         assert observer.is_alive()
-        assert threading.active_count() == before[0] + 3
+        assert threading.active_count() == before[0] + watcher_threads(directories=0)
     observer.stop()
     observer.join()
     assert not observer.is_alive()
@@ -358,6 +370,7 @@ def test_a_thread_whose_sweep_was_taken_over_leaves_the_rest_to_the_other(tmp_pa
     assert list(observer._again) == [other]
 
 
+@pytest.mark.watcher("inotify")
 def test_a_watch_that_comes_too_late_for_a_closed_watcher_is_no_trouble(
     watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_process_is_gone_when_it_has_ended(sleeper: subprocess.Popen[bytes]) -
     assert process.is_gone()
 
 
+@pytest.mark.linux
 def test_a_number_that_was_used_again_is_another_process(sleeper: subprocess.Popen[bytes]) -> None:
     """What tells is when it began."""
     process = Process.find(sleeper.pid, "sleep")
@@ -94,6 +95,7 @@ def test_what_a_process_and_its_children_write(tmp_path: Path) -> None:
                 os.kill(pid, 9)
 
 
+@pytest.mark.linux
 def test_an_end_is_awaited(sleeper: subprocess.Popen[bytes]) -> None:
     """Until one of the processes ends, or the bell rings; nothing is left open, and nothing is awaited in vain."""
     bell = os.eventfd(0)
@@ -121,6 +123,7 @@ def test_an_end_is_awaited(sleeper: subprocess.Popen[bytes]) -> None:
         os.close(bell)
 
 
+@pytest.mark.linux
 def test_a_process_that_is_named_twice_is_looked_at_once(
     sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +135,7 @@ def test_a_process_that_is_named_twice_is_looked_at_once(
     assert asked == [sleeper.pid]
 
 
+@pytest.mark.linux
 def test_where_the_kernel_cannot_tell_of_an_end_nothing_is_waited_for(
     sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

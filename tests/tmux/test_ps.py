@@ -33,7 +33,7 @@ pytestmark = needs_ps
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that is not Linux."""
     monkeypatch.setattr(processes, "_has_proc", lambda: False)
-    monkeypatch.delattr(os, "pidfd_open")
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
 
 
 def test_a_process_its_children_and_its_end_are_known_by_ps() -> None:
