@@ -35,9 +35,11 @@ PATIENCE = 30.0  # seconds after which it is given up to wait for what no time i
 def wait_until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Await a condition; fail where it does not come true."""
     deadline = time.monotonic() + timeout
+    pause = 0.005
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+        time.sleep(pause)
+        pause = min(0.05, 1.25 * pause)  # to ask a page or a server is work for it, too
 
 
 # Before a command: what permissions forbid is forbidden to it, also where root runs the tests.

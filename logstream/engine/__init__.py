@@ -18,7 +18,7 @@ marked as a leaf leads to another. Nothing of ours is held while watchdog is cal
 | `Watching._starting`, `Relief._lock`, `Monitor._changed` | the start of threads | nobody: one starts at once |
 | a socket's send lock (`web`) | every byte that goes out on it | who sends; an offer only tries it |
 | the file `lock` in the state directory | which process writes a completion down | who writes it |
-| leaves: watcher's other two, of questions, times, endpoint, helpers, traffic, tmux, rates, metrics | its own | nobody |
+| leaves: of the watcher, questions, times, endpoint, helpers, traffic, tmux, rates, metrics | its own | nobody |
 
 The manager's lock and a feed's are never held together, so that a file which cannot be read stops its own session and
 nothing else: a feed says by itself that it is closed, and the manager then makes another one.

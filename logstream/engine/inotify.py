@@ -37,7 +37,7 @@ except (ImportError, AttributeError, UnsupportedLibcError) as error:
 
 _EVENTS = 4096  # bytes of the kernel's queue read at once
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
-_ONE, _unpack = _EVENT.size, _EVENT.unpack
+_KNOWN = 8192  # single changes that are known at most
 _RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
 
 
@@ -99,6 +99,8 @@ class Inotify(EventEmitter, InotifyFD):
         self.on_overflow = on_overflow
         # Read, and not handled yet: the watches of files that have changed, and what is for watchdog's own tables.
         self._events: deque[int | InotifyEvent] = deque()
+        # A file's next change is mostly told by the same bytes as the one before: what they say is known then.
+        self._known: dict[bytes, int] = {}
         self.loop = Loop("logstream-inotify", self._read_on)
         self.loop.thread = self
         self.name = "logstream-inotify"
@@ -132,12 +134,9 @@ class Inotify(EventEmitter, InotifyFD):
         if self._events:
             return self._events.popleft()
         events = self._read_event_buffer(_EVENTS)
-        if len(events) == _ONE:
-            wd: int
-            mask: int
-            wd, mask, _, _ = _unpack(events)
-            if not mask & _RARE:
-                return wd
+        known = self._known.get(events)
+        if known is not None:
+            return known
         self._take_apart(events)
         return None
 
@@ -153,6 +152,9 @@ class Inotify(EventEmitter, InotifyFD):
         And without its lock: each of these two looks is one step, whatever another thread adds or removes.
         """
         found = self._watch_for_wd.get(wd)  # type: ignore[call-overload]
+        if found is None:
+            with self._lock:  # while a watch is added, the kernel may tell of it before it stands there
+                found = self._watch_for_wd.get(wd)  # type: ignore[call-overload]
         if found is not None:
             for watch in list(found.callbacks.values()):
                 watch.on_event(wd)
@@ -168,6 +170,10 @@ class Inotify(EventEmitter, InotifyFD):
                 rare.append(InotifyEvent(WatchDescriptor(wd), Mask(mask), cookie, b""))
             else:
                 changed[wd] = None
+        if changed and len(events) == _EVENT.size:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            [self._known[events]] = changed
         self._events.extend(changed)
         self._events.extend(rare)
 

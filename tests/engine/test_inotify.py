@@ -66,6 +66,30 @@ def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.
     assert callbacks[1].calls == ["event", "event", "overflow", "deleted"]  # by the end of it all
 
 
+def test_the_same_change_again_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is known by its bytes; and of a file that is not watched any more nobody is told."""
+    (tmp_path / "file").touch()
+    inotify = InotifyObserver(Relief()).emitter
+    callback = Callback()
+    wd = inotify.add_callback(f"{tmp_path}/file".encode(), Mask(InotifyConstants.IN_MODIFY), callback, CallbackId(1))
+    modify, attributes, ignored = (struct.pack("iIII", wd, mask, 0, 0) for mask in (0x2, 0x4, 0x8000))
+    buffers = [modify, modify, attributes, modify, ignored, modify, ignored]
+    told = []
+
+    def read(size: int) -> bytes:
+        told.append(len(callback.calls))
+        if not buffers:
+            inotify.stop()
+            return b""
+        return buffers.pop(0)
+
+    monkeypatch.setattr(inotify, "_read_event_buffer", read)
+    monkeypatch.setattr("logstream.engine.inotify._KNOWN", 1)
+    inotify.run()
+    assert told == [0, 1, 2, 3, 4, 5, 5, 5]
+    assert callback.calls == ["event"] * 4 + ["deleted"]
+
+
 @pytest.mark.parametrize("how", ["never started", "started", "begun too late", "taken over"])
 def test_its_descriptors_are_closed_once(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Whether or not a thread reads when it is stopped, or two do; twice would close somebody else's."""

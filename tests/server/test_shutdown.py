@@ -14,7 +14,7 @@ import pytest
 
 from logstream.server.shutdown import begin_closing
 
-from ..serving import ServerProcess, Starting, parent_of, wait_until
+from ..serving import PATIENCE, ServerProcess, Starting, parent_of, wait_until
 from ..viewer import ClosedError, RefusedError, Viewer
 
 
@@ -57,12 +57,10 @@ def test_a_client_that_does_not_leave_is_left(start: Starting) -> None:
     with Viewer(server.port) as viewer:
         viewer.subscribe("missing")
         viewer.receive()
-        begin = time.monotonic()
         server.process.terminate()
         assert closed_with(viewer) == 1001
-        server.process.wait(5)
-        assert time.monotonic() - begin < 2.5
-    assert "SIGKILL" not in server.output()
+        server.process.wait(PATIENCE)
+    assert "SIGKILL" not in server.output()  # which a worker that is held gets after graceful_timeout
 
 
 def come_back(port: int) -> Viewer:

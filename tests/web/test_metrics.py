@@ -175,3 +175,15 @@ def test_a_refresher_that_nobody_needs_any_more_is_not_missed(monkeypatch: pytes
     metrics.connected()
     metrics.connected()
     assert begun == ["logstream-metrics"] * 2
+
+
+def test_delays_are_all_counted_however_many_come_between_two_looks() -> None:
+    """From whichever threads, and nobody holds more of them than some hundred."""
+    metrics = Metrics.create(lambda: {}, lambda: (0, 0))
+    threads = [threading.Thread(target=lambda: [metrics.delivered(0.003) for _ in range(700)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(metrics._noted) < 500  # type: ignore[attr-defined]
+    assert "logstream_delivery_delay_seconds_count 2800.0" in metrics.response().get_data(as_text=True)

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import time
+from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -18,7 +19,7 @@ from flask import Flask
 from logstream import LogStream, create_app
 from logstream.engine.logfile import LogFile
 
-from ..serving import Answer, ServerProcess, Starting
+from ..serving import Answer, ServerProcess
 from ..viewer import Viewer
 
 TOKEN = "correct-horse"
@@ -35,10 +36,12 @@ def cookie_of(answer: Answer) -> str:
     return answer.headers["Set-Cookie"].partition(";")[0]
 
 
-@pytest.fixture
-def guarded(start: Starting) -> ServerProcess:
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with a token."""
-    return start("gunicorn", LOGSTREAM_TOKEN=TOKEN)
+    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"), LOGSTREAM_TOKEN=TOKEN)
+    yield process
+    assert "Traceback" not in process.stop()
 
 
 @pytest.mark.parametrize("path", ["/", "/sessions/build", "/static/session.js", "/sessions", "/sessions/build/raw"])
