@@ -74,6 +74,11 @@ def deselect(config: pytest.Config, items: list[pytest.Item]) -> None:
         config.hook.pytest_deselected(items=left_out)
 
 
+def promised() -> float:
+    """Seconds in which an append shows: the sweep needs half of the promise by itself, and the machine is shared."""
+    return 1.0 if os.environ.get("LOGSTREAM_WATCHER") == "sweep" else 0.5
+
+
 def watches_for(files: int) -> int:
     """How many watches of the kernel it takes to follow sessions in one directory, so many of which have a file."""
     return {"observer": 1, "sweep": 0}.get(os.environ.get("LOGSTREAM_WATCHER", ""), files)

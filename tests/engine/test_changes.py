@@ -14,12 +14,12 @@ import pytest
 
 from logstream import LogStreamManager
 
-from ..kinds import watches_for
+from ..kinds import promised, watches_for
 from ..recorder import Recorder
 from ..serving import count_descriptors, count_watches, wait_until
 
-CHANGED = 1.0  # seconds in which a change shows
-APPENDED = 0.5  # seconds in which an append shows
+CHANGED = 2 * promised()  # seconds in which a change shows
+APPENDED = promised()  # seconds in which an append shows
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from logstream import LogStreamManager
 from logstream.engine import relief as module
 from logstream.testing import nothing_left
 
+from ..kinds import promised
 from ..recorder import Recorder
 from ..serving import PATIENCE, wait_until
 
-PROMISED = 0.5  # seconds in which the others' lines come
+PROMISED = promised()  # seconds in which the others' lines come
 
 
 class Disk:

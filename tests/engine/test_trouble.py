@@ -15,7 +15,7 @@ from logstream import LogStreamManager
 from logstream.engine.logfile import LogFile
 from logstream.testing import nothing_left
 
-from ..kinds import watches_for
+from ..kinds import promised, watches_for
 from ..recorder import Recorder
 from ..serving import PATIENCE, count_watches, wait_until
 
@@ -389,4 +389,4 @@ def test_the_tail_of_a_log_without_lines_lets_others_have_their_turn(
         stopping.set()
         for thread in threads:
             thread.join()
-    assert max(delays) < 0.5
+    assert max(delays) < promised()

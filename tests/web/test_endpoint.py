@@ -111,6 +111,7 @@ def test_a_large_log_comes_in_pieces_and_goes_on(server: ServerProcess, view: Vi
     assert max(len(message["data"].encode()) for message in viewer.messages) <= 256 * 1024
 
 
+@pytest.mark.linux  # or else the kernel takes much of it in advance
 def test_unsubscribe_in_the_middle_of_a_load(server: ServerProcess, view: Viewing, session: str, log: Path) -> None:
     """Once the answer to a later command is there, nothing more about the session comes."""
     log.write_text("x" * 30_000_000)
