@@ -210,9 +210,12 @@ class LogPage:
 
     def settled_top_line(self) -> str:
         """The first line of which something is seen, once the page has been laid out for good."""
-        for _ in range(3):
-            self.browser.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0]))")
-        return self.top_line(2)
+        before, line = "", self.top_line(2)
+        while line != before:
+            for _ in range(3):
+                self.browser.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0]))")
+            before, line = line, self.top_line(2)
+        return line
 
     def style(self, text: str) -> dict[str, str]:
         """How the run with this text is shown."""
