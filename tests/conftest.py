@@ -73,10 +73,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _Sharing(config, log)
 
 
-# Each of these takes about a third of the time of all tests in a browser: two cores have to do with three.
-_BROWSERS = (
-    ("test_page_head.py", "test_page_in_browser.py"),
-    ("test_page_find.py", "test_page_places.py", "test_page_reading.py"),
+# About half of the tests in a browser: two have to do with two cores.
+_BROWSER = (
+    *("test_page_alive.py", "test_page_head.py", "test_page_in_browser.py", "test_page_links.py", "test_page_list.py"),
+    *("test_page_prefix.py", "test_page_times.py"),
 )
 
 # Whose tests share what their module starts.
@@ -88,8 +88,7 @@ class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
         """What tests are named after that belong together; all others are by themselves."""
         path, _, test = nodeid.partition("::")
         if _is_in_browser(nodeid):
-            name = path.rpartition("/")[2]
-            return f"browser {next((at for at, names in enumerate(_BROWSERS) if name in names), len(_BROWSERS))}"
+            return "one browser" if path.rpartition("/")[2] in _BROWSER else "another browser"
         if path.rpartition("/")[2] in _TOGETHER:
             return path
         kind = next((kind for kind in ("gunicorn", "flask") if f"[{kind}" in test), None)

@@ -177,9 +177,9 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
         path.write_text("x")
         os.utime(path, (now - 100 - number, now - 100 - number))
     script = browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCHED.replace("COUNT", "3000"))
-    tries = []
+    tries: list[tuple[float, float]] = []
     try:
-        for _ in range(4):
+        while len(tries) < 10 and not any(took < 500 and longest < 100 for took, longest in tries):
             browser.driver.get(f"http://127.0.0.1:{server.port}/")
             wait_until(lambda: browser.run("return window.goOn !== undefined"))
             before = {pid: cpu_time_of(pid) for pid in browser.renderers()}
@@ -191,8 +191,7 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
     finally:
         browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     assert names(browser)[::2999] == ["session-0000", "session-2999"]
-    assert min(took for took, _ in tries) < 500, tries
-    assert min(longest for _, longest in tries) < 100, tries
+    assert any(took < 500 and longest < 100 for took, longest in tries), tries
 
 
 def test_a_list_that_has_not_changed_is_not_sent_again(server: ServerProcess) -> None:
