@@ -38,6 +38,7 @@ except (ImportError, AttributeError, UnsupportedLibcError) as error:
 _EVENTS = 4096  # bytes of the kernel's queue read at once
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it; see inotify(7)
 _KNOWN = 8192  # single changes that are known at most
+_MODIFY = 0x2  # IN_MODIFY
 _RARE = 0x4000 | 0x8000  # IN_Q_OVERFLOW, IN_IGNORED
 
 
@@ -99,7 +100,8 @@ class Inotify(EventEmitter, InotifyFD):
         self.on_overflow = on_overflow
         # Read, and not handled yet: the watches of files that have changed, and what is for watchdog's own tables.
         self._events: deque[int | InotifyEvent] = deque()
-        # A file's next change is mostly told by the same bytes as the one before: what they say is known then.
+        # A file's next change is mostly told by the same bytes as the one before: what they say is known then, as long
+        # as there is the watch.
         self._known: dict[bytes, int] = {}
         self.loop = Loop("logstream-inotify", self._read_on)
         self.loop.thread = self
@@ -167,10 +169,11 @@ class Inotify(EventEmitter, InotifyFD):
             wd, mask, cookie, length = _EVENT.unpack_from(events, position)
             position += _EVENT.size + length
             if mask & _RARE:
+                self._known.pop(_EVENT.pack(wd, _MODIFY, 0, 0), None)
                 rare.append(InotifyEvent(WatchDescriptor(wd), Mask(mask), cookie, b""))
             else:
                 changed[wd] = None
-        if changed and len(events) == _EVENT.size:
+        if changed and len(events) == _EVENT.size and mask == _MODIFY:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
             [self._known[events]] = changed

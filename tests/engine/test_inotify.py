@@ -9,6 +9,7 @@ import pytest
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, Mask
 
 from logstream.engine.inotify import InotifyObserver
+from logstream.engine.logfile import LogFile
 from logstream.engine.relief import Relief, Shift
 
 from ..loading import load_again
@@ -29,6 +30,18 @@ class Callback:
 
     def on_queue_overflow(self) -> None:
         self.calls.append("overflow")
+
+
+class Follower:
+    """Who is woken, and does nothing."""
+
+    seen = None
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def wake(self) -> None:
+        pass
 
 
 def test_the_kernels_events_are_taken_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +101,29 @@ def test_the_same_change_again_is_told_again(tmp_path: Path, monkeypatch: pytest
     inotify.run()
     assert told == [0, 1, 2, 3, 4, 5, 5, 5]
     assert callback.calls == ["event"] * 4 + ["deleted"]
+
+
+def test_of_a_watch_that_is_gone_nothing_is_kept(tmp_path: Path) -> None:
+    """However many files are followed one after the other; a number that the kernel gives again is another file's."""
+    log = tmp_path / "a.out"
+    log.touch()
+    observer = InotifyObserver(Relief())
+    observer.start()
+    try:
+        for _ in range(3):
+            watch = observer.watch(Follower(str(log)), LogFile.open(str(log)))
+            assert watch is not None
+
+            def append() -> bool:
+                with log.open("a") as file:
+                    file.write("x")
+                return bool(observer.emitter._known)
+
+            wait_until(append)
+            watch.cancel()
+            wait_until(lambda: not observer.emitter._known)
+    finally:
+        observer.stop()
 
 
 @pytest.mark.parametrize("how", ["never started", "started", "begun too late", "taken over"])
