@@ -196,6 +196,10 @@ class LogPage:
         """Until the page says that it is so."""
         wait_until(lambda: self.state() == state, timeout)
 
+    def await_level(self, timeout: float = PATIENCE) -> None:
+        """Until the page has all of a log that others have used before, and that may have been quiet for a while."""
+        wait_until(lambda: self.state() in ("live", "quiet"), timeout)
+
     def from_end(self) -> float:
         """Pixels between what is seen and the end of the log."""
         log = "const log = document.querySelector('#log');"
@@ -210,7 +214,7 @@ class LogPage:
 
     def settled_top_line(self) -> str:
         """The first line of which something is seen, once the page has been laid out for good."""
-        before, line = "", self.top_line(2)
+        before, line = "", None
         while line != before:
             for _ in range(3):
                 self.browser.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0]))")

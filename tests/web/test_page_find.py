@@ -129,7 +129,7 @@ def are_free(server: ServerProcess, places: int) -> bool:
 
 def open_search(page: LogPage, text: str = "") -> Search:
     """Open the search line by its key, and type something."""
-    page.await_state("live")
+    page.await_level()
     search = Search(page)
     search.press("/")
     if text:
@@ -261,7 +261,7 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
 def test_errors_are_gone_to(open_page: Opening, server: ServerProcess) -> None:
     """By e and E from where one is, and what looks like one is the reader's to say, and remembered."""
     page = open_page("large")
-    page.await_state("live")
+    page.await_level()
     search = Search(page)
     search.press("E")
     wait_until(lambda: search.top() != "" and search.hash() != "")
