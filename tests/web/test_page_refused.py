@@ -72,7 +72,7 @@ def test_a_page_whose_user_has_logged_out_goes_to_the_form_and_back(browser: Bro
             wait_until(lambda: browser.driver.title == "The form")
             browser.driver.find_element("tag name", "button").click()
             wait_until(lambda: "one" in str(browser.run("return document.querySelector('.lines')?.textContent")))
-            assert browser.run("return location.href") == f"{server.url}/logs/sessions/build"
+            wait_until(lambda: browser.run("return location.href") == f"{server.url}/logs/sessions/build", 5)
             logged_in.clear()
             wait_until(lambda: browser.driver.title == "The form")
         browser.driver.get("about:blank")
