@@ -29,8 +29,10 @@ class Questions(Generic[_Answer]):
         Who owes an earlier one is not asked again before that has come. Where too many do, the rest are not asked.
         """
         with self._lock:
-            round_ = _Round[_Answer](name for name in dict.fromkeys(names) if name not in self._silent)
-        patience = _PATIENCE
+            asked = [name for name in dict.fromkeys(names) if name not in self._silent]
+        if not asked:
+            return {}
+        round_, patience = _Round[_Answer](asked), _PATIENCE
         while len(self._silent) < _SILENT:
             try:
                 threading.Thread(target=self._go_on, args=(round_,), name="logstream-question", daemon=True).start()
@@ -72,7 +74,7 @@ class _Round(Generic[_Answer]):
     """Who is asked, and what they have answered so far."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.left: Iterator[str] = iter(list(names))
+        self.left: Iterator[str] = iter(names)
         self.asked: str | None = None  # who is being asked
         self.answers: dict[str, _Answer] = {}
         self.done = threading.Event()

@@ -39,8 +39,18 @@ def test_all_who_answer_are_heard_once(disk: Disk) -> None:
     before = threading.active_count()
     assert Questions(disk.look).ask(["a", "bb", "a", "ccc"]) == {"a": 1, "bb": 2, "ccc": 3}
     assert disk.asked == ["a", "bb", "ccc"]
-    assert Questions(disk.look).ask([]) == {}
     wait_until(lambda: threading.active_count() == before)
+
+
+def test_where_nobody_is_to_be_asked_no_thread_is_started(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where there are no names, nor where all owe an answer."""
+    disk.hanging = {"a"}
+    questions = Questions(disk.look)
+    assert questions.ask(["a"]) == {}
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", started.append)
+    assert questions.ask([]) == questions.ask(["a"]) == {}
+    assert started == []
 
 
 def test_who_does_not_answer_keeps_nobody_else(disk: Disk) -> None:
