@@ -263,10 +263,7 @@ def _payload_length(frame: bytes) -> int:
 
 def text_frame(payload: bytes) -> bytes:
     """One final, unmasked text frame (RFC 6455, section 5.2)."""
-    length = len(payload)
-    if 126 <= length < 1 << 16:  # as nearly all are, and each line waits for it
-        return b"\x81\x7e" + length.to_bytes(2) + payload
-    return frame_header(0x81, length) + payload
+    return frame_header(0x81, len(payload)) + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

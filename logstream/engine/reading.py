@@ -66,7 +66,7 @@ class Reader:
         Raises OSError.
         """
         offset, check = self.offset, self.check
-        before = CHECK if offset > CHECK else offset
+        before = min(CHECK, offset)
         data = self.file.read(offset - before, before + limit)
         length = len(data)
         if length >= before + limit or not data.startswith(check):
@@ -75,13 +75,9 @@ class Reader:
         self.end = offset - before + length
         if length == len(check):
             return ""
-        try:
-            text, consumed = data[before:].decode(), length - before
-        except UnicodeDecodeError:  # a character that is cut, or what is none
-            text, consumed = decode_utf8(data, before, False)
+        text, consumed = decode_utf8(data, before, False)
         self.offset = offset + consumed
-        checked = before + consumed - CHECK
-        self.check = data[checked:] if checked > 0 else data
+        self.check = data[max(0, before + consumed - CHECK) :]
         return text
 
     def read(self, size: int, limit: int, *, final: bool = False, sharing: Sharing | None = None) -> str:
