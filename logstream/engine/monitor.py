@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-PATIENCE = 0.1  # seconds between two looks
+_PATIENCE = 0.1  # seconds between two looks
 
 
 class Watched(Protocol):
@@ -50,7 +50,7 @@ class Monitor:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, PATIENCE)
+                self._changed.wait_for(lambda: self._closed, _PATIENCE)
                 if self._closed or not self._watched:
                     self._thread = None
                     return

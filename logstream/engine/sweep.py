@@ -96,13 +96,9 @@ class Glance:
         judged = are_as_seen([self.followers[at] for at in doubted], [self._files[at] for at in doubted])
         for at, is_same in zip(doubted, judged, strict=True):
             found[at] = is_same
-        self._said = said if all(judged) else tuple(map(_if_same, said, found))
+        self._said = tuple(one if is_same else None for one, is_same in zip(said, found, strict=True))
         self._seen = seen
         return found
-
-
-def _if_same(said: bytes, is_same: bool) -> bytes | None:
-    return said if is_same else None
 
 
 def is_told_of(file: LogFile, directory: str) -> bool:

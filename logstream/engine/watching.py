@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .fanout import FanOut
@@ -69,6 +70,7 @@ class Watching:
         # The followers by how they are looked at, and looks at files, by the followers; None and nothing where that has
         # changed: a file that was let go is not held here.
         self._told_now: list[Follower] | None = None
+        self._directories: set[str] = set()  # of those that are told of
         self._untold_now: list[Follower] | None = None
         self._glances: list[tuple[list[Follower], Glance]] = []
         self._again: deque[Follower] = deque()
@@ -124,10 +126,8 @@ class Watching:
         return observer
 
     def add(self, follower: Follower) -> None:
-        with self._changed:
+        with self._changing():
             self._followers.setdefault(follower, None)
-            outdated = self._sort_anew()
-        outdated.clear()
 
     def watch(self, follower: Follower, file: LogFile | None) -> None:
         """Have a follower told of changes of this file, if any. Raises OSError where nothing tells of it."""
@@ -137,30 +137,26 @@ class Watching:
         if watch is None:
             return
         before: Watch | None = watch
-        with self._changed:
+        with self._changing():
             if follower in self._followers:
                 before, self._followers[follower] = self._followers[follower], watch
-            outdated = self._sort_anew()
-        outdated.clear()
         if before is not None:
             before.cancel()
 
     def remove(self, follower: Follower) -> None:
-        with self._changed:
+        with self._changing():
             watch = self._followers.pop(follower, None)
-            outdated = self._sort_anew()
-        outdated.clear()
         if watch is not None:
             watch.cancel()
 
-    def _sort_anew(self) -> list[tuple[list[Follower], Glance]]:
-        """With the lock held: there are other followers, or other files of them, to look at.
-
-        Returns what is to be cleared without it: closing a file may block.
-        """
-        self._told_now = self._untold_now = None
-        outdated, self._glances = self._glances, []
-        return outdated
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """With the lock held: there will be other followers, or other files of theirs, to look at."""
+        with self._changed:
+            yield
+            self._told_now = self._untold_now = None
+            outdated, self._glances = self._glances, []
+        outdated.clear()  # without the lock: closing a file may block
 
     def idle(self) -> bool:
         return not self._followers
@@ -308,10 +304,8 @@ class Watching:
         """Hold no file that its follower's path does not lead to any more: it may be deleted, and take space."""
         watch, seen = self._followers.get(follower), follower.seen
         if watch is not None and (file := watch.file) is not None and (seen is None or seen[:2] != file.identity):
-            watch.file = None
-            with self._changed:
-                outdated = self._sort_anew()
-            outdated.clear()
+            with self._changing():
+                watch.file = None
 
     def _serve(self, shift: Shift, seconds: float) -> bool:
         """For so long, wake those who have asked for it. Returns whether the loop is still this shift's."""

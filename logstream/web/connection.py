@@ -22,7 +22,7 @@ _DONTWAIT = int(socket.MSG_DONTWAIT)
 
 
 class Traffic:
-    """What was sent to all clients of one endpoint. Any thread."""
+    """What the connections of one endpoint share: how much was sent, and where their locks lie. Any thread."""
 
     def __init__(self) -> None:
         # Guards both counts.
