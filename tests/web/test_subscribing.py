@@ -83,18 +83,22 @@ def test_what_is_not_wanted_any_more_is_not_answered(subscribing: Subscribing, e
 
 def test_an_unsubscribe_waits_for_an_error_that_is_on_its_way_out(subscribing: Subscribing) -> None:
     """So nothing about the session comes after it."""
-    answering, sent = threading.Event(), threading.Event()
+    answering, ending, sent = threading.Event(), threading.Event(), threading.Event()
 
     def answer(is_wanted: Callable[[], bool]) -> None:
         assert is_wanted()
         answering.set()
-        time.sleep(0.2)  # longer than the next command waits
+        assert ending.wait(PATIENCE)
         sent.set()
 
+    def unsubscribe() -> bool:
+        ending.set()
+        return False
+
     subscribing.begin("a", answer)
-    assert answering.is_set()
+    assert answering.wait(PATIENCE)
     assert not sent.is_set()
-    subscribing.end("a", lambda: False)
+    subscribing.end("a", unsubscribe)
     assert sent.is_set()
 
 
