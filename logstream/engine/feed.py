@@ -336,6 +336,8 @@ class Feed:
             start = reader.offset
             has_more = not final and self._advance(reader, budget)
             found = self._look_for_file()
+            if found is None:
+                self.seen = reader.file.signature()  # the sweep has us look again: it may still be written to
             if found is not None and identity_of(found) != reader.file.identity:
                 if final:
                     self._send(reader, reader.file.size(), budget)
