@@ -76,7 +76,7 @@ def test_half_a_frame_is_finished_before_anything_else(pair: tuple[Connection, s
     large = text_frame(b"0123456789" * 1_000_000)
     assert offer(connection, large)
     assert not offer(connection, text_frame(b"refused"))
-    received = b""
+    received = bytearray()
     while len(received) < len(large):
         received += client.recv(1 << 20)
     assert received == large
