@@ -36,7 +36,7 @@ for (const [name, { tool, version }] of Object.entries(index)) {
     const { columns, rows } = recording.facts;
     assert.deepEqual([columns, rows, recording.fromTerminal], [100, 30, true]);
     const text = withoutDifferences(output);
-    const [terminal, other] = [tested([], { columns, rows }), await reference([], { columns, rows })];
+    const [terminal, other] = [tested([], { columns, rows }), await reference("", { columns, rows, scrollback: 20_000 })];
     let begin = 0;
     for (let place = 1; place <= PLACES; place += 1) {
       const end = Math.round((text.length * place) / PLACES);
