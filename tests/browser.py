@@ -185,10 +185,12 @@ def lines(first: int, last: int) -> str:
 class LogPage:
     """The page of one session, as its reader sees it."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str | None) -> None:
+        """Open it; None: it is what the browser shows already."""
         self.browser = browser
         self._run = browser.run
-        browser.driver.get(url)
+        if url is not None:
+            browser.driver.get(url)
 
     def text(self) -> str:
         """All lines that the page has."""

@@ -124,10 +124,10 @@ def test_a_log_is_read_from_its_end_to_its_beginning(open_page: Opening, server:
     wait_until(lambda: excerpt.number() >= 0)
     assert LINES - 110_000 < excerpt.number() < LINES - 90_000
     begun = excerpt.number()
-    wait_until(lambda: page.scroll(-2000) is None and excerpt.number() < begun - 3000)  # type: ignore[func-returns-value]
+    wait_until(lambda: page.scroll(-6000) is None and excerpt.number() < begun - 3000)  # type: ignore[func-returns-value]
     excerpt.check(log)
     turned = excerpt.number()
-    wait_until(lambda: page.scroll(2000) is None and excerpt.number() > turned + 1000)  # type: ignore[func-returns-value]
+    wait_until(lambda: page.scroll(6000) is None and excerpt.number() > turned + 1000)  # type: ignore[func-returns-value]
     excerpt.check(log)
     page.press(*HOME)
     wait_until(lambda: excerpt.top()[:2] == ["1", "line 0 \n"])
