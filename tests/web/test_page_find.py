@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import re
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
-from ..serving import PATIENCE, ServerProcess, wait_until
-from .test_search import make_hole
+from ..serving import ServerProcess, wait_until
+from .test_search import make_hole, take_places
 
 LINES = 105_000  # more than a page keeps
 SOME_LINES = 20_000  # many more than a list of hits keeps
@@ -114,20 +113,6 @@ class Search:
     def focus(self) -> Any:
         """The id of what has the focus."""
         return self.run("return document.activeElement.id")
-
-
-def await_places(server: ServerProcess, places: int) -> None:
-    """Until so many searches have begun, as they can beside none."""
-    with contextlib.ExitStack() as stack:
-
-        def begins() -> bool:
-            connection = contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE))
-            connection = stack.enter_context(connection)
-            connection.request("GET", "/sessions/hole/search?q=needle")
-            return stack.enter_context(contextlib.closing(connection.getresponse())).status == 200
-
-        for _ in range(places):
-            wait_until(begins)
 
 
 def open_search(page: LogPage, text: str = "") -> Search:
@@ -335,8 +320,7 @@ def test_too_many_searches_are_waited_for(open_page: Opening, server: ServerProc
     browser.outages = True  # it complains of each 503
     search = open_search(open_page("waiting"))
     with contextlib.ExitStack() as stack:
-        for _ in range(4):
-            stack.enter_context(contextlib.closing(server.begin("/sessions/hole/search?q=needle")))
+        take_places(server, "/sessions/hole/search?q=needle", stack)
         search.type("needle")
         search.await_said("0+ hits, 0 % searched, waiting for other searches")
     search.await_said("1 hit")
@@ -344,7 +328,8 @@ def test_too_many_searches_are_waited_for(open_page: Opening, server: ServerProc
     search = open_search(open_page("hole"), "needle")
     wait_until(lambda: "% searched" in search.said())
     search.press(Keys.ESCAPE)
-    await_places(server, 4)
+    with contextlib.ExitStack() as stack:
+        take_places(server, "/sessions/hole/search?q=needle", stack)
     server.log("hole").unlink()
     browser.driver.get("about:blank")
     browser.driver.get_log("browser")

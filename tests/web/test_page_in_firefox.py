@@ -68,7 +68,7 @@ class Page:
 
 def wide(last: int) -> str:
     """Lines of many lengths."""
-    return "".join(f"line {number} {'wide ' * (number % 90)}\n" for number in range(last))
+    return "".join(f"line {number} {'wide ' * (number % 45)}\n" for number in range(last))
 
 
 def test_the_end_stays_in_sight(firefox: Firefox, server: ServerProcess) -> None:
