@@ -380,7 +380,7 @@ def test_the_tail_of_a_log_without_lines_lets_others_have_their_turn(
         for thread in threads:
             thread.start()
         delays = []
-        for number in range(10):
+        for number in range(20):
             begun = time.monotonic()
             append(log, f"{number}\n")
             wait_until(lambda number=number: clients.text("viewer").endswith(f"\n{number}\n"))
