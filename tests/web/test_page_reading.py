@@ -145,4 +145,4 @@ def test_what_is_read_stays_in_a_window_of_another_size(open_page: Opening, serv
     for width, height in ((400, 700), (1200, 500), (360, 300), (1000, 700)):
         page.browser.resize(width, height)
         page.browser.await_so("innerWidth === values[0]", width)
-        assert page.settled_top_line() == reading
+        wait_until(lambda: page.settled_top_line() == reading)
