@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ..browser import Browser, LogPage, append
+from ..in_page import await_answer
 from ..proxy import Proxy
-from ..serving import PATIENCE, ServerProcess
+from ..serving import ServerProcess
 
 pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
@@ -27,16 +28,6 @@ def hurry(browser: Browser) -> Iterator[Callable[[], None]]:
     yield lambda: scripts.append(_hurry(browser))
     for script in scripts:
         browser.command("Page.removeScriptToEvaluateOnNewDocument", **script)
-
-
-def await_in_page(browser: Browser, condition: str, timeout: float) -> None:
-    """Until something holds in the page, which looks by itself: to be asked all the time is more work."""
-    browser.driver.set_script_timeout(timeout)
-    look = f"const done = arguments[0], look = () => ({condition}) ? done() : setTimeout(look, 200); look();"
-    try:
-        browser.driver.execute_async_script(look)
-    finally:
-        browser.driver.set_script_timeout(PATIENCE)
 
 
 def _hurry(browser: Browser) -> dict[str, str]:
@@ -66,7 +57,8 @@ def test_a_proxy_that_went_silent_is_noticed(
     proxy.silence()
     append(path, "unheard\n")
     browser.run(event)
-    await_in_page(browser, "document.querySelector('.lines').textContent === 'before\\nunheard\\n'", patience)
+    text = "return document.querySelector('.lines').textContent"
+    await_answer(browser, text, "before\nunheard\n", timeout=patience)
     append(path, "after\n")
     page.await_text("before\nunheard\nafter\n")
     assert page.state() == "live"
@@ -91,5 +83,5 @@ def test_a_silent_session_keeps_its_connection(
           send.call(this, text);
         };"""
     )
-    await_in_page(browser, "window.heard.length >= 4", 60)
+    await_answer(browser, "return window.heard.length >= 4", True, timeout=60)
     assert browser.run("return heard")[:4] == ['{"type":"ping"}', '{"type":"pong"}'] * 2

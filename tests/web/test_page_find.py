@@ -13,6 +13,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
+from ..in_page import await_answer
 from ..serving import ServerProcess, wait_until
 from .test_search import make_hole, take_places
 
@@ -84,11 +85,8 @@ class Search:
 
     def await_said(self, text: str) -> None:
         """Until it says exactly that, to those who hear it too."""
-        heard = "return document.querySelector('#search [role=status]').textContent"
-        try:
-            wait_until(lambda: self.said() == text and self.run(heard) == text)
-        except AssertionError:
-            assert (self.said(), self.run(heard)) == (text, text)
+        said = "['#search-shown', '#search [role=status]'].map((one) => document.querySelector(one).textContent)"
+        await_answer(self.page.browser, f"return {said}", [text, text])
 
     def marked(self, name: str = "found") -> list[str]:
         """The texts that are marked in what is shown."""
@@ -330,6 +328,7 @@ def test_too_many_searches_are_waited_for(open_page: Opening, server: ServerProc
     search.press(Keys.ESCAPE)
     with contextlib.ExitStack() as stack:
         take_places(server, "/sessions/hole/search?q=needle", stack)
+        os.truncate(server.log("hole"), 0)  # which ends them at once
     server.log("hole").unlink()
     browser.driver.get("about:blank")
     browser.driver.get_log("browser")
@@ -416,7 +415,7 @@ def test_all_sessions_are_searched_from_the_list(server: ServerProcess, browser:
     browser.driver.switch_to.active_element.send_keys("/")
     browser.driver.switch_to.active_element.send_keys("haystack")
     said = "return document.querySelector('#search [role=status]').textContent"
-    wait_until(lambda: browser.run(said) == "8 hits in 2 sessions")
+    await_answer(browser, said, "8 hits in 2 sessions")
     assert (
         browser.run("return document.querySelector('#found').innerText").split("\n\n")
         == [
@@ -440,7 +439,7 @@ def test_all_sessions_are_searched_from_the_list(server: ServerProcess, browser:
     wait_until(lambda: browser.run(text) == "haystack <b>0</b>\n")
     browser.driver.back()
     wait_until(lambda: browser.driver.title == "Sessions")
-    wait_until(lambda: browser.run(said) == "8 hits in 2 sessions")  # as it was left
+    await_answer(browser, said, "8 hits in 2 sessions")  # as it was left
     browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     browser.driver.refresh()
     wait_until(lambda: browser.run("return document.querySelector('table').checkVisibility()"))

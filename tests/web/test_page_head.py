@@ -12,6 +12,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
+from ..in_page import await_answer
 from ..serving import ServerProcess, wait_until
 
 HEADER = 'Script started on 2026-11-25 08:00:00+00:00 [COMMAND="make \\"all\\"" TERM="screen" {size}]\n'
@@ -207,11 +208,14 @@ def test_host_or_relay_that_is_away_is_said(browser: Browser, tmp_path: Path) ->
         wait_until(lambda: "build" in dashboard.request("/sessions")[1])
         page = LogPage(browser, f"http://127.0.0.1:{dashboard.port}/sessions/build")
 
+        shown = """const found = document.querySelector('#away');
+            return found?.checkVisibility() ? found.innerText : null;"""
+
         def await_said(said: str) -> None:
             def is_said() -> bool:
                 browser.run("document.dispatchEvent(new Event('visibilitychange'))")  # it asks again
                 with contextlib.suppress(AssertionError):
-                    wait_until(lambda: page.seen("#away") == said, 0.5)
+                    await_answer(browser, shown, said, timeout=1)
                 return page.seen("#away") == said
 
             wait_until(is_said)

@@ -11,6 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, append, cpu_time_of
+from ..in_page import await_answer
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 
@@ -53,7 +54,12 @@ def server(empty_server: ServerProcess) -> ServerProcess:
 def open_list(browser: Browser, server: ServerProcess) -> None:
     """The list, as soon as it is there."""
     browser.driver.get(f"http://127.0.0.1:{server.port}/")
-    wait_until(lambda: browser.run("return document.querySelector('#connection').textContent") == "connected")
+    await_answer(browser, "return document.querySelector('#connection').textContent", "connected")
+
+
+def await_names(browser: Browser, *expected: list[str]) -> None:
+    """Until these sessions are shown, in one of these orders."""
+    await_answer(browser, SHOWN.format("row.cells[0].textContent"), *expected)
 
 
 def names(browser: Browser) -> list[str]:
@@ -72,17 +78,17 @@ def test_rows_stay_under_the_pointer(browser: Browser, server: ServerProcess) ->
         server.log(name).write_text("x")
         os.utime(server.log(name), (1000 + number, 1000 + number))
     open_list(browser, server)
-    wait_until(lambda: names(browser) == ["new", "middle", "old"])
+    await_names(browser, ["new", "middle", "old"])
     point_at(browser, "middle")
     append(server.log("old"), "more")
     server.log("newest").write_text("x")
     server.log("new").unlink()
     size = SHOWN.format("row.cells[1].textContent")
-    wait_until(lambda: browser.run(size) == ["1 B", "1 B", "5 B"])
-    wait_until(lambda: browser.run("return document.querySelector('tr.gone')?.cells[0].textContent") == "new")
+    await_answer(browser, size, ["1 B", "1 B", "5 B"])
+    await_answer(browser, "return document.querySelector('tr.gone')?.cells[0].textContent", "new")
     assert names(browser) == ["new", "middle", "old"]
     ActionChains(browser.driver).move_to_element(browser.driver.find_element("tag name", "h1")).perform()
-    wait_until(lambda: names(browser) in (["newest", "old", "middle"], ["old", "newest", "middle"]))
+    await_names(browser, ["newest", "old", "middle"], ["old", "newest", "middle"])
 
 
 @pytest.mark.parametrize("width", [390, 1000])
@@ -120,7 +126,8 @@ def test_a_filter_finds_sessions(browser: Browser, server: ServerProcess) -> Non
     box = browser.driver.find_element("id", "filter")
     server.log("other").write_text("x")
     server.log("retrain").write_text("x")
-    wait_until(lambda: sorted(names(browser)) == ["Train-2", "retrain", "train-1"])
+    sorted_names = SHOWN.format("row.cells[0].textContent") + ".sort()"
+    await_answer(browser, sorted_names, ["Train-2", "retrain", "train-1"])
     box.clear()
     box.send_keys(" ")
     wait_until(lambda: len(names(browser)) == 5)
@@ -130,19 +137,19 @@ def test_a_directory_that_cannot_be_read_is_said(browser: Browser, server: Serve
     """On the page in a sentence, once, and not as a list without sessions; the connection is none the worse for it."""
     server.log("a").write_text("x")
     open_list(browser, server)
-    wait_until(lambda: names(browser) == ["a"])
+    await_names(browser, ["a"])
     browser.outages = True  # it complains of each 503
     server.directory.chmod(0)
     try:
         shown = """return [...document.querySelectorAll('main > *')].filter((one) => one.checkVisibility())
             .map((one) => one.id)"""
-        wait_until(lambda: browser.run(shown) == ["trouble"])
+        await_answer(browser, shown, ["trouble"])
         said = "return document.querySelector('#trouble').textContent"
         assert browser.run(said) == "The directory of the logs cannot be read: Permission denied."
         assert browser.run("return document.querySelector('#connection').textContent") == "connected"
     finally:
         server.directory.chmod(0o700)
-    wait_until(lambda: names(browser) == ["a"])
+    await_names(browser, ["a"])
     assert browser.run("return document.querySelector('#trouble').checkVisibility()") is False
 
 
@@ -178,10 +185,11 @@ def test_what_tmux_has_is_running_until_it_ends(browser: Browser, start: Startin
     tmux.begin("job", f"exec sleep 60 >> {server.log('job')}")
     open_list(browser, server)
     state = "return document.querySelector('tbody [data-state]').textContent"
-    wait_until(lambda: names(browser) == ["job"] and browser.run(state) == "running")
+    await_names(browser, ["job"])
+    await_answer(browser, state, "running")
     append(server.log("job"), '\nScript done on 2026-01-01 00:00:00+00:00 [COMMAND_EXIT_CODE="3"]\n')
     tmux.end("job")
-    wait_until(lambda: browser.run(state) == "complete, exit code 3")
+    await_answer(browser, state, "complete, exit code 3")
 
 
 def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, server: ServerProcess) -> None:
