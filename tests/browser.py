@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -113,6 +114,11 @@ class Browser:
                 is_so = self.run(_AWAIT % condition, 1000 * left, *values)
             except WebDriverException:  # another page has come meanwhile
                 time.sleep(0.05)
+
+    def await_answer(self, script: str, *answers: object, timeout: float = PATIENCE) -> None:
+        """Until a script returns one of these, which the page runs again and again."""
+        expected = [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in answers]
+        self.await_so(f"values.includes(JSON.stringify((() => {{ {script} }})() ?? null))", *expected, timeout=timeout)
 
     def emulate(self, scheme: str) -> None:
         """Prefer `light` or `dark`."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ..browser import Browser, LogPage, append
-from ..in_page import await_answer
 from ..proxy import Proxy
 from ..serving import ServerProcess
 
@@ -58,7 +57,7 @@ def test_a_proxy_that_went_silent_is_noticed(
     append(path, "unheard\n")
     browser.run(event)
     text = "return document.querySelector('.lines').textContent"
-    await_answer(browser, text, "before\nunheard\n", timeout=patience)
+    browser.await_answer(text, "before\nunheard\n", timeout=patience)
     append(path, "after\n")
     page.await_text("before\nunheard\nafter\n")
     assert page.state() == "live"
@@ -83,5 +82,5 @@ def test_a_silent_session_keeps_its_connection(
           send.call(this, text);
         };"""
     )
-    await_answer(browser, "return window.heard.length >= 4", True, timeout=60)
+    browser.await_answer("return window.heard.length >= 4", True, timeout=60)
     assert browser.run("return heard")[:4] == ['{"type":"ping"}', '{"type":"pong"}'] * 2

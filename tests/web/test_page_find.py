@@ -13,7 +13,6 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
-from ..in_page import await_answer
 from ..serving import ServerProcess, wait_until
 from .test_search import make_hole, take_places
 
@@ -86,7 +85,7 @@ class Search:
     def await_said(self, text: str) -> None:
         """Until it says exactly that, to those who hear it too."""
         said = "['#search-shown', '#search [role=status]'].map((one) => document.querySelector(one).textContent)"
-        await_answer(self.page.browser, f"return {said}", [text, text])
+        self.page.browser.await_answer(f"return {said}", [text, text])
 
     def marked(self, name: str = "found") -> list[str]:
         """The texts that are marked in what is shown."""
@@ -246,7 +245,7 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
 
 def test_errors_are_gone_to(open_page: Opening, server: ServerProcess) -> None:
     """By e and E from where one is, and what looks like one is the reader's to say, and remembered."""
-    page = open_page("smaller")
+    page = open_page("large")
     page.await_level()
     search = Search(page)
     search.press("E")
@@ -415,7 +414,7 @@ def test_all_sessions_are_searched_from_the_list(server: ServerProcess, browser:
     browser.driver.switch_to.active_element.send_keys("/")
     browser.driver.switch_to.active_element.send_keys("haystack")
     said = "return document.querySelector('#search [role=status]').textContent"
-    await_answer(browser, said, "8 hits in 2 sessions")
+    browser.await_answer(said, "8 hits in 2 sessions")
     assert (
         browser.run("return document.querySelector('#found').innerText").split("\n\n")
         == [
@@ -439,7 +438,7 @@ def test_all_sessions_are_searched_from_the_list(server: ServerProcess, browser:
     wait_until(lambda: browser.run(text) == "haystack <b>0</b>\n")
     browser.driver.back()
     wait_until(lambda: browser.driver.title == "Sessions")
-    await_answer(browser, said, "8 hits in 2 sessions")  # as it was left
+    browser.await_answer(said, "8 hits in 2 sessions")  # as it was left
     browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     browser.driver.refresh()
     wait_until(lambda: browser.run("return document.querySelector('table').checkVisibility()"))

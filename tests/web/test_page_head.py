@@ -12,7 +12,6 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
-from ..in_page import await_answer
 from ..serving import ServerProcess, wait_until
 
 HEADER = 'Script started on 2026-11-25 08:00:00+00:00 [COMMAND="make \\"all\\"" TERM="screen" {size}]\n'
@@ -215,7 +214,7 @@ def test_host_or_relay_that_is_away_is_said(browser: Browser, tmp_path: Path) ->
             def is_said() -> bool:
                 browser.run("document.dispatchEvent(new Event('visibilitychange'))")  # it asks again
                 with contextlib.suppress(AssertionError):
-                    await_answer(browser, shown, said, timeout=1)
+                    browser.await_answer(shown, said, timeout=1)
                 return page.seen("#away") == said
 
             wait_until(is_said)

@@ -11,7 +11,6 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, append, cpu_time_of
-from ..in_page import await_answer
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 
@@ -54,12 +53,12 @@ def server(empty_server: ServerProcess) -> ServerProcess:
 def open_list(browser: Browser, server: ServerProcess) -> None:
     """The list, as soon as it is there."""
     browser.driver.get(f"http://127.0.0.1:{server.port}/")
-    await_answer(browser, "return document.querySelector('#connection').textContent", "connected")
+    browser.await_answer("return document.querySelector('#connection').textContent", "connected")
 
 
 def await_names(browser: Browser, *expected: list[str]) -> None:
     """Until these sessions are shown, in one of these orders."""
-    await_answer(browser, SHOWN.format("row.cells[0].textContent"), *expected)
+    browser.await_answer(SHOWN.format("row.cells[0].textContent"), *expected)
 
 
 def names(browser: Browser) -> list[str]:
@@ -84,8 +83,8 @@ def test_rows_stay_under_the_pointer(browser: Browser, server: ServerProcess) ->
     server.log("newest").write_text("x")
     server.log("new").unlink()
     size = SHOWN.format("row.cells[1].textContent")
-    await_answer(browser, size, ["1 B", "1 B", "5 B"])
-    await_answer(browser, "return document.querySelector('tr.gone')?.cells[0].textContent", "new")
+    browser.await_answer(size, ["1 B", "1 B", "5 B"])
+    browser.await_answer("return document.querySelector('tr.gone')?.cells[0].textContent", "new")
     assert names(browser) == ["new", "middle", "old"]
     ActionChains(browser.driver).move_to_element(browser.driver.find_element("tag name", "h1")).perform()
     await_names(browser, ["newest", "old", "middle"], ["old", "newest", "middle"])
@@ -127,7 +126,7 @@ def test_a_filter_finds_sessions(browser: Browser, server: ServerProcess) -> Non
     server.log("other").write_text("x")
     server.log("retrain").write_text("x")
     sorted_names = SHOWN.format("row.cells[0].textContent") + ".sort()"
-    await_answer(browser, sorted_names, ["Train-2", "retrain", "train-1"])
+    browser.await_answer(sorted_names, ["Train-2", "retrain", "train-1"])
     box.clear()
     box.send_keys(" ")
     wait_until(lambda: len(names(browser)) == 5)
@@ -143,7 +142,7 @@ def test_a_directory_that_cannot_be_read_is_said(browser: Browser, server: Serve
     try:
         shown = """return [...document.querySelectorAll('main > *')].filter((one) => one.checkVisibility())
             .map((one) => one.id)"""
-        await_answer(browser, shown, ["trouble"])
+        browser.await_answer(shown, ["trouble"])
         said = "return document.querySelector('#trouble').textContent"
         assert browser.run(said) == "The directory of the logs cannot be read: Permission denied."
         assert browser.run("return document.querySelector('#connection').textContent") == "connected"
@@ -186,10 +185,10 @@ def test_what_tmux_has_is_running_until_it_ends(browser: Browser, start: Startin
     open_list(browser, server)
     state = "return document.querySelector('tbody [data-state]').textContent"
     await_names(browser, ["job"])
-    await_answer(browser, state, "running")
+    browser.await_answer(state, "running")
     append(server.log("job"), '\nScript done on 2026-01-01 00:00:00+00:00 [COMMAND_EXIT_CODE="3"]\n')
     tmux.end("job")
-    await_answer(browser, state, "complete, exit code 3")
+    browser.await_answer(state, "complete, exit code 3")
 
 
 def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, server: ServerProcess) -> None:

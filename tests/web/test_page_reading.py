@@ -135,7 +135,7 @@ def test_what_is_read_stays_when_old_lines_are_dropped(open_page: Opening, serve
     for first in range(100_000, 130_000, 5_000):
         append(path, lines(first, first + 5_000))
         page.await_end(f"line {first + 4_999}\n")
-        assert page.settled_top_line() == reading
+        wait_until(lambda: page.settled_top_line() == reading)
 
 
 def test_where_what_is_read_is_dropped_the_oldest_line_is_read(open_page: Opening, server: ServerProcess) -> None:
