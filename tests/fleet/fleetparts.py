@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from .. import warm
 from ..serving import PATIENCE, ROOT, ServerProcess, wait_until
 
 
@@ -107,7 +108,7 @@ class ShipProcess:
         """Start it, perhaps again."""
         environment = {"LOGSTREAM_REDIS": self._url, "LOGSTREAM_TMUX": "off", **self._environment}
         with self._log.open("ab") as output:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [
                     *self._within,
                     sys.executable,
