@@ -392,7 +392,7 @@ def test_help_names_all_commands() -> None:
 def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, url: str, tmp_path: Path) -> None:
     """In a tmux pane, a large log's progress is on the last line, is wiped, and the colours are the terminal's."""
     log, screen = server.log("a"), tmp_path / "screen"
-    log.write_text("x" * 78 + "\n" + ("y" * 78 + "\n") * 400_000 + "\x1b[31mred\x1b[0m end\n")
+    log.write_text("x" * 78 + "\n" + ("y" * 78 + "\n") * 150_000 + "\x1b[31mred\x1b[0m end\n")
     tmux = ["tmux", "-u", "-f", "/dev/null", "-L", f"logstream-{uuid.uuid4().hex}"]
     environment = {key: value for key, value in os.environ.items() if key != "TMUX"} | {"LC_ALL": "C.UTF-8"}
 
@@ -403,10 +403,11 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
         return ran.stdout.decode()
 
     ended = tmp_path / "ended"
-    command = f"{sys.executable} -m logstream tail a --until-complete --url {url}; touch {ended}; sleep 60"
+    command = f"read -r _; {sys.executable} -m logstream tail a --until-complete --url {url}; touch {ended}; sleep 60"
     run("new-session", "-d", "-x", "100", "-y", "20", "-s", "pane", command)
     try:
         run("pipe-pane", "-t", "pane", f"cat > {screen}")
+        run("send-keys", "-t", "pane", "Enter")
         wait_until(lambda: "red end" in run("capture-pane", "-p", "-t", "pane"))
         shown = run("capture-pane", "-p", "-e", "-t", "pane").rstrip().splitlines()
         assert shown[-1] == "\x1b[31mred\x1b[39m end"

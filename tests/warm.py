@@ -1,6 +1,6 @@
 """Commands of ours that need not load Python and what they import: each is a fork of a process that has done so.
 
-It has imported modules and begun nothing: it has one thread, and has read no setting. What it forks is a child of this
+It has imported modules and begun nothing: it has one thread, and has read no setting of ours. What it forks is a child of this
 process, runs a module as `python -m` does, in the environment and with the files that it was given, and ends like that.
 With PYTEST_FRESH in the environment, or coverage, or anything but our settings that differs, Python is started anew.
 """
@@ -31,8 +31,8 @@ _LOADED = (
     *("logstream.server.shutdown", "logstream.server.app", "gunicorn.app.wsgiapp", "gunicorn.arbiter", "flask.cli"),
     *("logstream.fleet.dashboard", "logstream.fleet.ship", "concurrent.futures.thread"),
 )
-# Variables that what is loaded does not depend on.
-_FREE = ("LOGSTREAM_", "PYTEST_", "WEB_CONCURRENCY", "TERM", "SAGA_SESSION_DIR")
+# Variables that are read when something begins, and not as it is imported: gunicorn reads some of its own so.
+_FREE = ("LOGSTREAM_", "PYTEST_", "TERM", "SAGA_SESSION_DIR")
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER
 
 
@@ -108,6 +108,9 @@ class _Loaded:
             try:
                 socket.send_fds(sock, [json.dumps(job).encode()], files)
                 return int(sock.recv(100))
+            except BaseException:
+                self._end()  # or the next one would be given this answer
+                raise
             finally:
                 libc.prctl(_ADOPT, 0, 0, 0, 0)
 
@@ -126,10 +129,13 @@ class _Loaded:
     def close(self) -> None:
         """End the loaded process, if there is one; what it has forked stays."""
         with self._lock:
-            if self._sock is not None and self._process is not None:
-                self._sock.close()
-                self._process.wait()
-                self._sock = None
+            self._end()
+
+    def _end(self) -> None:
+        if self._sock is not None and self._process is not None:
+            self._sock.close()
+            self._process.wait()
+            self._sock = None
 
 
 _loaded = _Loaded()

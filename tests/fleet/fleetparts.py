@@ -157,9 +157,9 @@ class ShipProcess:
 class Dashboard(ServerProcess):
     """A server with a spool."""
 
-    def __init__(self, base: Path, url: str, kind: str = "gunicorn", **environment: str) -> None:
+    def __init__(self, base: Path, url: str, kind: str = "gunicorn", *, app: str = "wsgi", **environment: str) -> None:
         base.mkdir(exist_ok=True)
-        super().__init__(kind, base, **{"LOGSTREAM_REDIS": url, **environment})
+        super().__init__(kind, base, app=app, **{"LOGSTREAM_REDIS": url, **environment})
 
     def workers(self) -> list[int]:
         """The processes of its workers, by what it has printed."""
