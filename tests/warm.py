@@ -1,7 +1,7 @@
 """Commands of ours that need not load Python and what they import: each is a fork of a process that has done so.
 
-It has imported modules and begun nothing: it has one thread, and has read no setting of ours. What it forks is a child of this
-process, runs a module as `python -m` does, in the environment and with the files that it was given, and ends like that.
+It has imported modules and begun nothing: it has one thread, and has read no setting of ours. What it forks is a child
+of this process, runs a module as `python -m` does, in the environment and with the files that it was given, and ends so.
 With PYTEST_FRESH in the environment, or coverage, or anything but our settings that differs, Python is started anew.
 """
 
