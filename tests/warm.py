@@ -1,7 +1,7 @@
 """Commands of ours that need not load Python and what they import: each is a fork of a process that has done so.
 
 It has imported modules and begun nothing: it has one thread, and has read no setting of ours. What it forks is a child
-of this process, runs a module as `python -m` does, in the environment and with the files that it was given, and ends so.
+of this process, and runs a module as `python -m` does, in the environment and with the files that it was given.
 With PYTEST_FRESH in the environment, or coverage, or anything but our settings that differs, Python is started anew.
 """
 
@@ -96,6 +96,7 @@ class _Loaded:
             args[2] in _MODULES
             and all(isinstance(arg, str) for arg in args)
             and all(name.startswith(_FREE) for name in names)
+            and not any(name.startswith("COVERAGE_") for name in env)
         )
 
     def fork(self, job: dict[str, object], files: Sequence[int]) -> int:
