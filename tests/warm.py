@@ -32,7 +32,7 @@ _LOADED = (
     *("logstream.fleet.dashboard", "logstream.fleet.ship", "concurrent.futures.thread"),
 )
 # Variables that are read when something begins, and not as it is imported: gunicorn reads some of its own so.
-_FREE = ("LOGSTREAM_", "PYTEST_", "TERM", "SAGA_SESSION_DIR")
+_FREE = ("LOGSTREAM_", "PYTEST_", "GUNICORN_CMD_ARGS", "TERM", "SAGA_SESSION_DIR")
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER
 
 

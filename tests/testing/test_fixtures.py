@@ -28,7 +28,7 @@ def app(tmp_path):
 
 
 @pytest.mark.usefixtures("logstream_nothing_left")
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(3))
 def test_a_session_reaches_its_viewer(logstream_server, tmp_path, number):
     with logstream_server.view("build", wait=True) as viewer:
         (tmp_path / "build.out").write_text("one\\n")
@@ -65,7 +65,7 @@ def test_two_suites_run_side_by_side(tmp_path: Path) -> None:
         )
     for suite in suites:
         said, _ = suite.communicate(timeout=2 * PATIENCE)
-        assert re.search(r"7 passed, 1 error", said), said
+        assert re.search(r"5 passed, 1 error", said), said
         assert "something is left behind: the thread 'forgotten'" in said
 
 
