@@ -27,7 +27,6 @@ def nothing_left(within: float = WITHIN) -> Iterator[None]:
     threads, descriptors, watches = set(threading.enumerate()), _descriptors(), count_watches()
     yield
     deadline = time.monotonic() + within
-    pause = 0.01
     while True:
         left = [f"the thread {thread.name!r}" for thread in threading.enumerate() if thread not in threads]
         left += [f"the descriptor of {target}" for target in (_descriptors() - descriptors).elements()]
@@ -38,8 +37,7 @@ def nothing_left(within: float = WITHIN) -> Iterator[None]:
         if time.monotonic() > deadline:
             raise AssertionError(f"something is left behind: {', '.join(left)}")
         gc.collect()  # what an error has held that is over
-        time.sleep(pause)
-        pause = min(0.1, 2 * pause)  # to look for garbage is work
+        time.sleep(0.01)
 
 
 def count_descriptors(pid: int | str = "self") -> int:
