@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 
-from .serving import PATIENCE, wait_until
+from .serving import PATIENCE
 from .stopwatch import descendants
 
 NEEDS = "needs Chromium: apt-get install chromium chromium-driver"
@@ -34,6 +35,22 @@ _OPTIONS = (
 )
 Opening = Callable[[str], "LogPage"]  # the type of the fixture `open_page`
 
+# Looks in the page itself whether something is so: to ask it again and again from outside is work for three processes.
+_AWAIT = """
+const [milliseconds, ...values] = arguments;
+const end = performance.now() + milliseconds;
+const isSo = () => %s;
+let pause = 5;
+return new Promise((resolve) => {
+  (function look() {
+    if (isSo()) resolve(true);
+    else if (performance.now() >= end) resolve(false);
+    else setTimeout(look, (pause = Math.min(50, 1.25 * pause)));
+  })();
+});
+"""
+_TEXT = "document.querySelector('.lines')?.textContent"
+
 _ELSEWHERE = "net::ERR_NAME_NOT_RESOLVED"
 _OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401", "status of 404", "status of 503")
 
@@ -53,6 +70,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.outages = False  # a server is away for a while, of which a browser complains
         self.driver = webdriver.Chrome(options, Service(driver))
+        self.driver.set_script_timeout(10 * PATIENCE)  # what awaits something has a limit of its own
 
     def close(self) -> None:
         """End it."""
@@ -60,7 +78,8 @@ class Browser:
 
     def reset(self) -> None:
         """Leave the page, and forget what was set and what was heard."""
-        self.driver.get("about:blank")
+        if self.driver.current_url != "about:blank":
+            self.driver.get("about:blank")
         self.command("Network.clearBrowserCookies")
         self.outages = False
         self.emulate("light")
@@ -82,6 +101,18 @@ class Browser:
     def run(self, script: str, *values: Any) -> Any:
         """What a script returns that runs in the page."""
         return self.driver.execute_script(script, *values)
+
+    def await_so(self, condition: str, *values: Any, timeout: float = PATIENCE) -> None:
+        """Until an expression is true in the page, of `values`; fail where it does not become so."""
+        deadline = time.monotonic() + timeout
+        is_so = False
+        while not is_so:
+            left = deadline - time.monotonic()
+            assert left > 0, f"waited in vain for {condition}"
+            try:
+                is_so = self.run(_AWAIT % condition, 1000 * left, *values)
+            except WebDriverException:  # another page has come meanwhile
+                time.sleep(0.05)
 
     def emulate(self, scheme: str) -> None:
         """Prefer `light` or `dark`."""
@@ -144,14 +175,16 @@ def lines(first: int, last: int) -> str:
 class LogPage:
     """The page of one session, as its reader sees it."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str | None) -> None:
+        """Open it; None: it is what the browser shows already."""
         self.browser = browser
         self._run = browser.run
-        browser.driver.get(url)
+        if url is not None:
+            browser.driver.get(url)
 
     def text(self) -> str:
         """All lines that the page has."""
-        return str(self._run("return document.querySelector('.lines')?.textContent"))
+        return str(self._run(f"return {_TEXT}"))
 
     def state(self) -> str:
         """The word that says how the session is."""
@@ -169,17 +202,30 @@ class LogPage:
     def await_text(self, text: str, timeout: float = PATIENCE) -> None:
         """Until the page has exactly this text."""
         try:
-            wait_until(lambda: self.text() == text, timeout)
+            self.browser.await_so(f"{_TEXT} === values[0]", text, timeout=timeout)
         except AssertionError:
             assert self.text() == text  # pytest shows where they differ
 
-    def await_state(self, state: str, timeout: float = PATIENCE) -> None:
-        """Until the page says that it is so."""
-        wait_until(lambda: self.state() == state, timeout)
+    def await_end(self, end: str, timeout: float = PATIENCE) -> None:
+        """Until the page's text ends so."""
+        self.browser.await_so(f"{_TEXT}?.endsWith(values[0])", end, timeout=timeout)
+
+    def length(self) -> int:
+        """How many characters of the Basic Multilingual Plane the page's text has."""
+        return int(self._run(f"return {_TEXT}.length"))
+
+    def count_lines(self) -> int:
+        """How many lines the page has, but for an unfinished one."""
+        return int(self._run(f"return {_TEXT}.split('\\n').length - 1"))
+
+    def await_state(self, *states: str, timeout: float = PATIENCE) -> None:
+        """Until the page says that it is so, or so."""
+        state = "document.querySelector('#state')?.textContent"
+        self.browser.await_so(f"values.includes({state})", *states, timeout=timeout)
 
     def await_level(self, timeout: float = PATIENCE) -> None:
         """Until the page has all of a log that others have used before, and that may have been quiet for a while."""
-        wait_until(lambda: self.state() in ("live", "quiet"), timeout)
+        self.await_state("live", "quiet", timeout=timeout)
 
     def from_end(self) -> float:
         """Pixels between what is seen and the end of the log."""

@@ -86,7 +86,7 @@ _BROWSER = (
 )
 
 # Whose tests share what their module starts.
-_TOGETHER = ("test_calm_fleet.py", "test_cli.py", "test_grep.py", "test_page.py")
+_TOGETHER = ("test_calm_fleet.py", "test_cli.py", "test_grep.py", "test_hanging_disk.py", "test_page.py")
 
 
 class _Sharing(LoadScopeScheduling):  # type: ignore[misc]

@@ -17,6 +17,42 @@ from .serving import PATIENCE, wait_until
 
 NEEDS = "needs Firefox: apt-get install firefox-esr"
 
+# Without what a new profile does for its user besides showing pages, which takes most of the time of a start.
+_SETTINGS = {
+    "app.normandy.enabled": False,
+    "app.update.disabledForTesting": True,
+    "browser.aboutwelcome.enabled": False,
+    "browser.cache.disk.enable": False,
+    "browser.newtabpage.enabled": False,
+    "browser.newtab.preload": False,
+    "browser.places.importBookmarksHTML": False,
+    "browser.safebrowsing.downloads.enabled": False,
+    "browser.safebrowsing.malware.enabled": False,
+    "browser.safebrowsing.phishing.enabled": False,
+    "browser.sessionstore.resume_from_crash": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "browser.startup.homepage": "about:blank",
+    "browser.startup.homepage_override.mstone": "ignore",
+    "browser.startup.page": 0,
+    "datareporting.healthreport.uploadEnabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "dom.ipc.processPrelaunch.enabled": False,
+    "extensions.autoDisableScopes": 0,
+    "extensions.enabledScopes": 0,
+    "extensions.getAddons.cache.enabled": False,
+    "extensions.systemAddon.update.enabled": False,
+    "extensions.update.enabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "network.dns.disablePrefetch": True,
+    "network.http.speculative-parallel-limit": 0,
+    "services.settings.server": "data:,#remote-settings-dummy/v1",
+    "startup.homepage_welcome_url": "about:blank",
+    "toolkit.telemetry.enabled": False,
+    "toolkit.telemetry.server": "data:,",
+    "trailhead.firstrun.didSeeAboutWelcome": True,
+}
+
 _KEYS = {"End": "\ue010", "Home": "\ue011", "PageUp": "\ue00e", "PageDown": "\ue00f"}  # as WebDriver names them
 
 
@@ -29,6 +65,10 @@ class Firefox:
         if program is None:
             pytest.skip(NEEDS)
         profile.mkdir()
+        settings = "".join(
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in _SETTINGS.items()
+        )
+        (profile / "user.js").write_text(settings)
         output = profile / "output"
         with output.open("wb") as file:
             self._process = subprocess.Popen(

@@ -15,7 +15,7 @@ from .kinds import watches_for
 from .serving import ServerProcess, Starting, wait_until
 from .viewer import CLOSE, PING, TEXT, ClosedError, RefusedError, Viewer
 
-TIMES = 25
+TIMES = 8  # twice for each log with each end
 
 # Threads and watches are counted here, of which an observer has more from when on there is a state directory.
 pytestmark = pytest.mark.watcher("inotify", "sweep")
@@ -138,6 +138,20 @@ def calm(server: ServerProcess, at_rest: Callable[[], bool], session: str) -> It
     assert "Traceback" not in output, output[output.index("Traceback") :]
 
 
+@pytest.fixture(scope="module", params=["gunicorn"])
+def strict(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with low limits, for all tests of them; one that prints a traceback fails the last of these."""
+    limits = {
+        "LOGSTREAM_MAX_SUBSCRIPTIONS": "3",
+        "LOGSTREAM_MAX_SUBSCRIBES": "20",
+        "LOGSTREAM_MAX_COMMAND": "2048",
+        "LOGSTREAM_PING_INTERVAL": "0.5",
+    }
+    process = ServerProcess(request.param, tmp_path_factory.mktemp("strict"), **limits)
+    yield process
+    assert "Traceback" not in process.stop()
+
+
 def end(viewer: Viewer, how: int) -> None:
     """Leave in one of the ways that there are."""
     if how == 0:
@@ -160,7 +174,7 @@ def test_broken_frames_cost_nothing(calm: ServerProcess) -> None:
             with contextlib.suppress(OSError):
                 viewer.subscribe("large" if turn % 2 else "small")
                 viewer.sock.sendall(data)
-            end(viewer, (turn + number) % 2)
+            end(viewer, (turn // 2 + number) % 2)
     for data in BROKEN.values():
         viewer = Viewer(calm.port)
         viewer.subscribe("small")
@@ -269,20 +283,19 @@ def test_a_client_that_takes_nothing_is_gone_within_seconds(start: Starting, kin
     assert "Traceback" not in server.stop()
 
 
-def test_a_client_that_answers_no_ping_is_gone(start: Starting) -> None:
+def test_a_client_that_answers_no_ping_is_gone(strict: ServerProcess) -> None:
     """Silence is asked about; a client that is there answers and stays, one that is not is let go."""
-    server = start("gunicorn", LOGSTREAM_PING_INTERVAL="0.5")
-    with Viewer(server.port) as silent:
+    wait_until(lambda: json.loads(strict.request("/healthz")[1])["connections"] == 0)  # of the tests before
+    with Viewer(strict.port) as silent:
         assert silent.frame() == (PING, b"")
         with pytest.raises(ClosedError):
             silent.frame()
-    with Viewer(server.port) as there:
+    with Viewer(strict.port) as there:
         for _ in range(4):
             opcode, payload = there.frame()
             assert opcode == PING
             there.send_frame(10, payload)
-        assert json.loads(server.request("/healthz")[1])["connections"] == 1
-    server.stop()
+        assert json.loads(strict.request("/healthz")[1])["connections"] == 1
 
 
 @pytest.mark.parametrize("kind", ["gunicorn", "flask"])
@@ -344,12 +357,11 @@ def test_more_connections_than_threads_are_not_promised(start: Starting) -> None
     assert "LOGSTREAM_MAX_CONNECTIONS is 50" in server.stop()
 
 
-def test_one_subscription_too_many_is_an_error(start: Starting) -> None:
+def test_one_subscription_too_many_is_an_error(strict: ServerProcess) -> None:
     """Past LOGSTREAM_MAX_SUBSCRIPTIONS a subscribe fails until another is given up; what is followed goes on."""
-    server = start("gunicorn", LOGSTREAM_MAX_SUBSCRIPTIONS="3")
     for number in range(5):
-        server.log(f"{number}").write_text("text")
-    with Viewer(server.port) as viewer:
+        strict.log(f"{number}").write_text("text")
+    with Viewer(strict.port) as viewer:
         for number in range(5):
             viewer.subscribe(f"{number}")
         viewer.subscribe("0")  # again: no further one
@@ -359,18 +371,16 @@ def test_one_subscription_too_many_is_an_error(start: Starting) -> None:
         viewer.unsubscribe("1")
         viewer.subscribe("4")
         assert viewer.receive()["type"] == "logs:data"
-        server.complete("4")
+        strict.complete("4")
         assert viewer.receive()["isComplete"]
         viewer.subscribe("3")
         assert viewer.receive()["type"] == "logs:data"
-    server.stop()
 
 
-def test_a_loop_of_subscribes_is_slowed_down(start: Starting) -> None:
+def test_a_loop_of_subscribes_is_slowed_down(strict: ServerProcess) -> None:
     """Past LOGSTREAM_MAX_SUBSCRIBES in a minute a subscribe is an error; the connection and the others work on."""
-    server = start("gunicorn", LOGSTREAM_MAX_SUBSCRIBES="20")
-    server.log("a").write_text("text")
-    with Viewer(server.port) as viewer, Viewer(server.port) as other:
+    strict.log("a").write_text("text")
+    with Viewer(strict.port) as viewer, Viewer(strict.port) as other:
         for _ in range(60):
             viewer.subscribe("a")
         kinds = [viewer.receive()["type"] for _ in range(60)]
@@ -378,25 +388,32 @@ def test_a_loop_of_subscribes_is_slowed_down(start: Starting) -> None:
         assert kinds[20:].count("logs:error") >= 38
         other.subscribe("a")
         assert other.receive()["data"] == "text"
-        with server.log("a").open("a") as file:
+        with strict.log("a").open("a") as file:
             file.write(" more")
         viewer.read_text("a", "text more")
-    assert server.stop().count("LOGSTREAM_MAX_SUBSCRIBES") <= 10
+    assert 0 < strict.output().count("LOGSTREAM_MAX_SUBSCRIBES") <= 10
 
 
-def test_a_command_may_have_64_kib_and_not_one_byte_more(start: Starting, session: str) -> None:
-    """By bytes, not by characters; LOGSTREAM_MAX_COMMAND moves the limit."""
-    for limit, options in ((65536, {}), (2048, {"LOGSTREAM_MAX_COMMAND": "2048"})):
-        server = start("gunicorn", **options)
-        for character in ("x", "ö"):
-            with Viewer(server.port) as viewer:
-                viewer.send_frame(TEXT, (character * limit).encode()[:limit])
-                assert viewer.receive()["type"] == "logs:error"
-                viewer.send_frame(TEXT, b" " + (character * limit).encode()[:limit])
-                with pytest.raises(ClosedError) as caught:
-                    viewer.receive()
-                assert caught.value.code == 1009
-        server.stop()
+def check_limit(server: ServerProcess, limit: int) -> None:
+    """A command may have so many bytes, and not one more."""
+    for character in ("x", "ö"):
+        with Viewer(server.port) as viewer:
+            viewer.send_frame(TEXT, (character * limit).encode()[:limit])
+            assert viewer.receive()["type"] == "logs:error"
+            viewer.send_frame(TEXT, b" " + (character * limit).encode()[:limit])
+            with pytest.raises(ClosedError) as caught:
+                viewer.receive()
+            assert caught.value.code == 1009
+
+
+def test_a_command_may_have_64_kib_and_not_one_byte_more(server: ServerProcess) -> None:
+    """By bytes, not by characters."""
+    check_limit(server, 65536)
+
+
+def test_the_limit_of_a_command_can_be_moved(strict: ServerProcess) -> None:
+    """By LOGSTREAM_MAX_COMMAND."""
+    check_limit(strict, 2048)
 
 
 @pytest.mark.linux  # or else the whole first message goes into the kernel's buffer

@@ -10,8 +10,8 @@ import pytest
 from .serving import PATIENCE, ServerProcess
 from .viewer import Viewer
 
-WRITERS, WRITES = 4, 600
-ALPHABET = ["plain ", "größer ", "日本語", "😀🧨", "\x1b[1;31mred\x1b[0m ", "\r\n", "\n", "\0", "€" * 50, "x" * 3000]
+WRITERS, WRITES = 4, 300
+ALPHABET = ["plain ", "größer ", "日本語", "😀🧨", "\x1b[1;31mred\x1b[0m ", "\r\n", "\n", "\0", "€" * 50, "x" * 2000]
 
 
 class Writer(threading.Thread):
@@ -32,7 +32,7 @@ class Writer(threading.Thread):
                     file.write(data[:cut])
                     data = data[cut:]
             if self._random.random() < 0.3:
-                pause.wait(self._random.random() * 0.02)
+                pause.wait(self._random.random() * 0.04)
 
 
 class Disturber(threading.Thread):

@@ -134,7 +134,7 @@ def test_killed_at_every_step(tmp_path: Path, before: str, most_news: int) -> No
 
 def test_killed_at_any_time(tmp_path: Path) -> None:
     """Whenever that is: in the middle of a record, of the news of it, or of telling of it."""
-    subprocess.run([sys.executable, "-c", ANY_TIME, tmp_path, "3", "60"], check=True)
+    subprocess.run([sys.executable, "-c", ANY_TIME, tmp_path, "3", "30"], check=True)
     told = [check(directory) for directory in tmp_path.iterdir()]
-    assert len(told) == 60
+    assert len(told) == 30
     assert max(map(len, told)) > 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 import subprocess
@@ -146,16 +147,22 @@ _GREPPED = [
 ]
 
 
+@functools.cache
+def _grepped() -> tuple[bytes, bytes]:
+    """A text, and the same in colours."""
+    randomly = random.Random(7)
+    parts = ["error", "Warning ", "a", "z", "o", "w", "123", " ", ".", "öl", "日本", "", "x" * 90, "=" * 50]
+    lines = ["".join(randomly.choices(parts, k=randomly.randrange(8))) for _ in range(7000)]
+    text = "\n".join([*lines, "an error without a line feed, z"]).encode()
+    return text, re.sub(rb"[aeowz1]", lambda match: b"\x1b[3%dm%b\x1b[m" % (match[0][0] % 8, match[0]), text)
+
+
 @pytest.mark.parametrize("regex", _GREPPED)
 @pytest.mark.parametrize("case", [True, False])
 def test_what_grep_finds_is_found(path: Path, regex: str, case: bool) -> None:
     """The same lines by their offsets and numbers, in coloured text too, over several blocks."""
-    randomly = random.Random(7)
-    parts = ["error", "Warning ", "a", "z", "o", "w", "123", " ", ".", "öl", "日本", "", "x" * 90, "=" * 50]
-    lines = ["".join(randomly.choices(parts, k=randomly.randrange(8))) for _ in range(10_000)]
-    text = "\n".join([*lines, "an error without a line feed, z"]).encode()
+    text, coloured = _grepped()
     assert len(text) > BLOCK
-    coloured = re.sub(rb"[aeowz1]", lambda match: b"\x1b[3%dm%b\x1b[m" % (match[0][0] % 8, match[0]), text)
     path.write_bytes(text)
     arguments = ["grep", "-a", "-b", "-n", "-E", *([] if case else ["-i"]), "--", regex, str(path)]
     grep = subprocess.run(arguments, stdout=subprocess.PIPE, env={"LC_ALL": "C.UTF-8"}, check=False).stdout
@@ -214,7 +221,7 @@ def test_a_long_line_is_cut_around_its_match(path: Path) -> None:
 def test_a_file_that_is_truncated_meanwhile(path: Path) -> None:
     """The search ends; what was there is found, what is gone is not."""
     for reverse in (False, True):
-        file = make_log(path, b"a needle\n" * 60_000)
+        file = make_log(path, b"a needle\n" * 35_000)
         index = LineIndex(file.identity)
         found = search(file, Query(Pattern("needle"), limit=1_000_000, reverse=reverse), index, lambda: None)
         assert isinstance(next(found), Hit)
@@ -226,15 +233,15 @@ def test_a_file_that_is_truncated_meanwhile(path: Path) -> None:
 
 def test_a_file_that_grows_or_is_replaced_meanwhile(path: Path) -> None:
     """What is searched is what there was at the beginning."""
-    file = make_log(path, b"a needle\n" * 60_000)
-    found = search(file, Query(Pattern("needle"), limit=70_000), LineIndex(file.identity), lambda: None)
+    file = make_log(path, b"a needle\n" * 35_000)
+    found = search(file, Query(Pattern("needle"), limit=50_000), LineIndex(file.identity), lambda: None)
     next(found)
     with path.open("ab") as log:
-        log.write(b"a needle\n" * 60_000)
+        log.write(b"a needle\n" * 35_000)
     path.rename(path.with_suffix(".old"))
     path.write_bytes(b"nothing\n")
     *hits, end = found
-    assert (len([hit for hit in hits if isinstance(hit, Hit)]), end) == (59_999, End(540_000, False, None))
+    assert (len([hit for hit in hits if isinstance(hit, Hit)]), end) == (34_999, End(315_000, False, None))
 
 
 def test_progress_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

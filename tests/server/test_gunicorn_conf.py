@@ -1,5 +1,6 @@
 """Tests of how the server starts."""
 
+import gc
 import os
 import shlex
 import subprocess
@@ -50,9 +51,10 @@ def test_the_procfile_runs_what_the_tests_run() -> None:
 
 @pytest.fixture
 def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """Loads the settings in this process, whose allocator stays as it is."""
+    """Loads the settings in this process, whose allocator and garbage stay as they are."""
     monkeypatch.setenv("LOGSTREAM_DIRECTORY", str(tmp_path))
     monkeypatch.setattr("logstream.server.malloc.set_up_malloc", lambda: True)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
     return lambda: load_again("logstream.server.gunicorn_conf")
 
 
@@ -69,3 +71,16 @@ def test_the_heartbeat_is_in_memory_where_there_is_a_place(
 def test_an_app_without_logstream_can_be_served_too(configuration: Callable[[], Any]) -> None:
     """There is nothing to limit."""
     configuration().post_worker_init(SimpleNamespace(wsgi=lambda environ, start_response: []))
+
+
+def test_no_search_for_garbage_looks_at_what_is_there_from_the_start(
+    configuration: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither at the modules, before there are workers, nor at a worker's app."""
+    frozen: list[str] = []
+    settings = configuration()
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append("now"))
+    settings.when_ready(SimpleNamespace())
+    assert len(frozen) == 1
+    settings.post_worker_init(SimpleNamespace(wsgi=lambda environ, start_response: []))
+    assert len(frozen) == 2

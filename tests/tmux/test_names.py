@@ -30,11 +30,16 @@ def kept(tmux: TmuxServer) -> TmuxServer:
     return tmux
 
 
+def making(name: str) -> list[str]:
+    """The command that makes a session with a name, and prints its number; in it runs no shell."""
+    quoted = name.removesuffix(";") + "\\;" * name.endswith(";")
+    return ["new-session", "-d", "-P", "-F", "#{session_id}", "-s", quoted, "sleep", "60"]
+
+
 def name_given(tmux: TmuxServer, name: str) -> str:
-    """What the session is called that is made with a name."""
-    tmux.run("new-session", "-d", "-s", name.removesuffix(";") + "\\;" * name.endswith(";"), "sleep 60")
+    """What the session is called that is made with a name, in the place of an earlier one."""
+    tmux.run("kill-session", "-a", "-t", "=kept", ";", *making(name))
     (found,) = (session for session in ask(tmux.socket).sessions.values() if session.name != "kept")
-    tmux.run("kill-session", "-t", found.number)
     return found.name
 
 
@@ -45,8 +50,7 @@ def all_names_given(tmux: TmuxServer, names: list[str]) -> dict[str, str]:
     for start in range(0, len(numbered), 25):
         commands: list[str] = []
         for name in numbered[start : start + 25]:
-            quoted = name.removesuffix(";") + "\\;" * name.endswith(";")
-            commands += ["new-session", "-d", "-P", "-F", "#{session_id}", "-s", quoted, "sleep 60", ";"]
+            commands += [*making(name), ";"]
         made = tmux.run(*commands[:-1]).split()
         sessions = ask(tmux.socket).sessions
         given |= {name: sessions[number].name for name, number in zip(numbered[start:], made, strict=False)}
@@ -68,7 +72,7 @@ def test_each_name_is_found_again(kept: TmuxServer) -> None:
 def test_any_name_is_found_again(kept: TmuxServer, seed: int) -> None:
     """Also one of random characters, as it is and with each "#" doubled, unless only tmux can tell what it becomes."""
     chance = random.Random(seed)
-    names = ["".join(chance.choices(ALPHABET, k=chance.randint(1, 12))) for _ in range(100)]
+    names = ["".join(chance.choices(ALPHABET, k=chance.randint(1, 12))) for _ in range(50)]
     plain = [name for name in names if "#{" not in name and "#(" not in name]
     for name, given in all_names_given(kept, plain).items():
         assert given in possible_names(name), ascii(name)
@@ -82,7 +86,7 @@ def test_names_that_tmux_tells_apart_are_told_apart(kept: TmuxServer) -> None:
     """A name without what tmux keeps for itself has one name there, which no other such name has."""
     chance = random.Random(1)
     alphabet = [character for character in ALPHABET if character not in ".:#"]
-    names = ["".join(chance.choices(alphabet, k=5)) for _ in range(300)]
+    names = ["".join(chance.choices(alphabet, k=10)) for _ in range(150)]
     given = all_names_given(kept, names)
     assert given == {name: name for name in given}
     assert all(possible_names(name) == [name] for name in given)
@@ -92,10 +96,11 @@ def test_names_that_tmux_tells_apart_are_told_apart(kept: TmuxServer) -> None:
 def test_every_character_of_a_log_s_name_is_known(kept: TmuxServer) -> None:
     """Some of each part of Unicode, in names as the server allows them."""
     chance = random.Random(1)
-    names = []
+    parts = []
     for start in range(0x20, 0x110000, 0x800):
         points = chance.sample(range(start, min(start + 0x800, 0x110000)), 12)
-        names.append("".join(character for character in map(chr, points) if _is_allowed(character)))
+        parts.append("".join(character for character in map(chr, points) if _is_allowed(character)))
+    names = ["".join(parts[start : start + 4]) for start in range(0, len(parts), 4)]
     for name, given in all_names_given(kept, names).items():
         assert given in possible_names(name), ascii(name)
 

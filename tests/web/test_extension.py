@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,19 +42,30 @@ def test_a_config_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
         LogStream(app)
 
 
+@pytest.fixture(scope="module", params=["gunicorn", "flask"])
+def lasting_dashboard(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """The app under both servers, for tests that leave nothing behind in it."""
+    base = tmp_path_factory.mktemp("dashboard")
+    process = ServerProcess(request.param, base, app="tests.dashboard", LOGSTREAM_RECHECK="1")
+    yield process
+    process.stop()
+
+
 def user(server: ServerProcess, name: str) -> Viewer:
     """A viewer who says who it is."""
     return Viewer(server.port, headers=f"X-User: {name}\r\n")
 
 
-def test_the_hook_decides_who_connects_and_who_sees_what(dashboard: ServerProcess) -> None:
+def test_the_hook_decides_who_connects_and_who_sees_what(lasting_dashboard: ServerProcess) -> None:
     """Refused before the upgrade, or by session with an error; a hook that fails refuses, and is the operator's bug."""
     for name in ("a", "secret", "broken"):
-        dashboard.log(name).write_text(name)
+        lasting_dashboard.log(name).write_text(name)
     with pytest.raises(RefusedError) as caught:
-        user(dashboard, "eve")
+        user(lasting_dashboard, "eve")
     assert caught.value.status == 403
-    with user(dashboard, "alice") as alice, user(dashboard, "bob") as bob:
+    with user(lasting_dashboard, "alice") as alice, user(lasting_dashboard, "bob") as bob:
         for viewer, name, kind in (
             (alice, "a", "logs:data"),
             (alice, "secret", "logs:error"),
@@ -63,13 +75,13 @@ def test_the_hook_decides_who_connects_and_who_sees_what(dashboard: ServerProces
             viewer.subscribe(name)
             answer = viewer.receive()
             assert (answer["type"], answer["sessionName"]) == (kind, name)
-        with dashboard.log("a").open("a") as file:
+        with lasting_dashboard.log("a").open("a") as file:
             file.write(" goes on")
         alice.read_text("a", "a goes on")
         assert bob.drain(0.2) == []
-    assert dashboard.output().count("RuntimeError: a bug in the hook") == 1
-    said = dashboard.stop()
-    where = r"\[(.*)\] \[WARNING\]" if dashboard.kind == "gunicorn" else r"\[(.*)\] WARNING in \w+:"
+    assert lasting_dashboard.output().count("RuntimeError: a bug in the hook") == 1
+    said = lasting_dashboard.output()
+    where = r"\[(.*)\] \[WARNING\]" if lasting_dashboard.kind == "gunicorn" else r"\[(.*)\] WARNING in \w+:"
     assert re.search(rf"{where} refused a request for '/ws': the authorize hook says no; it came from 127.0.0.1", said)
     assert re.search(rf"{where} refused session 'secret' to 127.0.0.1: the authorize hook says no", said)
     assert re.search(rf"{where.replace('WARNING', 'INFO')} serving \*.out in ", said)
@@ -94,33 +106,31 @@ def test_the_hook_has_a_context_of_its_own_each_time(dashboard: ServerProcess) -
     assert "Traceback" not in dashboard.stop()
 
 
-def test_the_apps_own_routes_are_untouched(dashboard: ServerProcess) -> None:
+def test_the_apps_own_routes_are_untouched(lasting_dashboard: ServerProcess) -> None:
     """No rule of ours holds for them, whatever the host, the origin or the user."""
     stranger = {"Host": "dashboard.example", "Origin": "http://evil.example"}
-    assert dashboard.request("/", headers=stranger) == (200, "the dashboard")
-    assert dashboard.request("/healthz", headers=stranger)[0] == 200
-    assert dashboard.request("/metrics")[0] == 404
-    with Viewer(dashboard.port, path="/echo", host="dashboard.example") as viewer:
+    assert lasting_dashboard.request("/", headers=stranger) == (200, "the dashboard")
+    assert lasting_dashboard.request("/healthz", headers=stranger)[0] == 200
+    assert lasting_dashboard.request("/metrics")[0] == 404
+    with Viewer(lasting_dashboard.port, path="/echo", host="dashboard.example") as viewer:
         for text in ("one", "two"):
             viewer.send(text)
             assert viewer.frame() == (TEXT, text.encode())
-    dashboard.stop()
 
 
-def test_the_apps_own_websockets_are_untouched(dashboard: ServerProcess) -> None:
+def test_the_apps_own_websockets_are_untouched(lasting_dashboard: ServerProcess) -> None:
     """Their options are not ours, and ours are not theirs."""
-    before = dashboard.fetch("/options").body
+    before = lasting_dashboard.fetch("/options").body
     asking = "Sec-WebSocket-Protocol: echo\r\n"
-    with Viewer(dashboard.port, headers=f"X-User: alice\r\n{asking}") as viewer:
+    with Viewer(lasting_dashboard.port, headers=f"X-User: alice\r\n{asking}") as viewer:
         assert b"Sec-WebSocket-Protocol" not in viewer.handshake
         viewer.subscribe("missing")
         viewer.receive()
-        assert dashboard.fetch("/options").body == before
-        with Viewer(dashboard.port, path="/echo", headers=asking) as own:
+        assert lasting_dashboard.fetch("/options").body == before
+        with Viewer(lasting_dashboard.port, path="/echo", headers=asking) as own:
             assert b"Sec-WebSocket-Protocol: echo" in own.handshake
             own.send("thread?")
             assert own.frame() == (TEXT, b"OwnThread")
-    dashboard.stop()
 
 
 def test_an_app_that_closes_the_manager_sends_everyone_home(dashboard: ServerProcess) -> None:

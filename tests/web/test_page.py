@@ -44,6 +44,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     assert "Traceback" not in process.stop()
 
 
+@pytest.fixture(scope="module", params=["gunicorn", "flask"])
+def dashboard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """An app with a hook, under both servers, for all tests."""
+    process = ServerProcess(request.param, tmp_path_factory.mktemp("dashboard"), app="tests.dashboard")
+    yield process
+    process.stop()
+
+
 @pytest.mark.parametrize("path", ["/", "/sessions/build", "/static/session.js", "/sessions", "/sessions/build/raw"])
 def test_a_strict_policy_stands_behind_every_answer(server: ServerProcess, path: str) -> None:
     """Only the server's own files run, no markup is made of text, and nothing is told to other hosts."""

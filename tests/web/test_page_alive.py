@@ -8,7 +8,7 @@ import pytest
 
 from ..browser import Browser, LogPage, append
 from ..proxy import Proxy
-from ..serving import ServerProcess, wait_until
+from ..serving import PATIENCE, ServerProcess
 
 pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
@@ -27,6 +27,16 @@ def hurry(browser: Browser) -> Iterator[Callable[[], None]]:
     yield lambda: scripts.append(_hurry(browser))
     for script in scripts:
         browser.command("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
+def await_in_page(browser: Browser, condition: str, timeout: float) -> None:
+    """Until something holds in the page, which looks by itself: to be asked all the time is more work."""
+    browser.driver.set_script_timeout(timeout)
+    look = f"const done = arguments[0], look = () => ({condition}) ? done() : setTimeout(look, 200); look();"
+    try:
+        browser.driver.execute_async_script(look)
+    finally:
+        browser.driver.set_script_timeout(PATIENCE)
 
 
 def _hurry(browser: Browser) -> dict[str, str]:
@@ -56,7 +66,7 @@ def test_a_proxy_that_went_silent_is_noticed(
     proxy.silence()
     append(path, "unheard\n")
     browser.run(event)
-    page.await_text("before\nunheard\n", patience)
+    await_in_page(browser, "document.querySelector('.lines').textContent === 'before\\nunheard\\n'", patience)
     append(path, "after\n")
     page.await_text("before\nunheard\nafter\n")
     assert page.state() == "live"
@@ -81,5 +91,5 @@ def test_a_silent_session_keeps_its_connection(
           send.call(this, text);
         };"""
     )
-    wait_until(lambda: len(browser.run("return heard")) >= 4, 60)
+    await_in_page(browser, "window.heard.length >= 4", 60)
     assert browser.run("return heard")[:4] == ['{"type":"ping"}', '{"type":"pong"}'] * 2

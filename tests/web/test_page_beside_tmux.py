@@ -20,9 +20,9 @@ pytestmark = [needs_tmux, pytest.mark.parametrize("server", ["gunicorn"], indire
 PANES = itertools.count()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tmux() -> Iterator[TmuxServer]:
-    """tmux with a socket whose path is short enough."""
+    """tmux for all tests, with a socket whose path is short enough."""
     with tempfile.TemporaryDirectory(prefix="tmux-") as directory:
         made = TmuxServer(Path(directory, "socket"))
         yield made

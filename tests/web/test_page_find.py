@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import re
 from collections.abc import Iterator
@@ -14,11 +13,12 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, LogPage, Opening, append
-from ..serving import PATIENCE, ServerProcess, wait_until
-from .test_search import make_hole
+from ..serving import ServerProcess, wait_until
+from .test_search import make_hole, take_places
 
-LINES = 120_000  # more than a page keeps
-EVERY = 10_000  # there is a needle in so many lines
+LINES = 105_000  # more than a page keeps
+SOME_LINES = 20_000  # many more than a list of hits keeps
+EVERY = 9_000  # there is a needle in so many lines
 
 CONTRASTS = """
 const context = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
@@ -47,6 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for all tests; one that prints a traceback fails."""
     process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"))
     process.log("large").write_text("".join(map(numbered, range(LINES))))
+    process.log("smaller").write_text("".join(map(numbered, range(SOME_LINES))))
     yield process
     assert "Traceback" not in process.stop()
 
@@ -114,19 +115,6 @@ class Search:
         return self.run("return document.activeElement.id")
 
 
-def are_free(server: ServerProcess, places: int) -> bool:
-    """Whether so many searches could begin now."""
-    with contextlib.ExitStack() as stack:
-        for _ in range(places):
-            connection = stack.enter_context(
-                contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE))
-            )
-            connection.request("GET", "/sessions/hole/search?q=needle")
-            if stack.enter_context(contextlib.closing(connection.getresponse())).status != 200:
-                return False
-    return True
-
-
 def open_search(page: LogPage, text: str = "") -> Search:
     """Open the search line by its key, and type something."""
     page.await_level()
@@ -156,7 +144,7 @@ def test_a_word_is_found_in_the_whole_log_by_keyboard_alone(open_page: Opening, 
     search.await_said("12 of 12 hits, on from the end")
     assert search.hash() == f"at={offsets[-1]}"
     assert search.run("return document.querySelector('#hits .current .text:not(.beside)').textContent") == (
-        f"line {LINES - EVERY + 7} needle ERROR\n"
+        f"line {range(7, LINES, EVERY)[-1]} needle ERROR\n"
     )
     wait_until(lambda: len(search.hits()) == 12)
     assert search.run("return document.querySelectorAll('#hits .beside').length") == 4 * 12
@@ -260,7 +248,7 @@ def test_a_growing_log_is_searched_and_filtered(open_page: Opening, server: Serv
 
 def test_errors_are_gone_to(open_page: Opening, server: ServerProcess) -> None:
     """By e and E from where one is, and what looks like one is the reader's to say, and remembered."""
-    page = open_page("large")
+    page = open_page("smaller")
     page.await_level()
     search = Search(page)
     search.press("E")
@@ -306,8 +294,8 @@ def test_hostile_logs_and_patterns(open_page: Opening, server: ServerProcess, br
     assert search.run("return document.querySelectorAll('#hits img, #hits script').length") == 0
     search.type("nothing of this")
     search.await_said("no hits")
-    search = open_search(open_page("large"), "e")
-    wait_until(lambda: search.hits()[-1:] == [f"line {LINES - 1}\n"])
+    search = open_search(open_page("smaller"), "e")
+    wait_until(lambda: search.hits()[-1:] == [f"line {SOME_LINES - 1}\n"])
     ends = """const offsets = [...document.querySelectorAll('#hits .hit')].map((hit) => Number(hit.dataset.offset));
         return [offsets[0], offsets.at(-1), offsets.length]"""
     last = search.run(ends)[1]
@@ -330,17 +318,18 @@ def test_too_many_searches_are_waited_for(open_page: Opening, server: ServerProc
     make_hole(server, "hole")
     server.log("waiting").write_text("needle\n")
     browser.outages = True  # it complains of each 503
+    search = open_search(open_page("waiting"))
     with contextlib.ExitStack() as stack:
-        for _ in range(4):
-            stack.enter_context(contextlib.closing(server.begin("/sessions/hole/search?q=needle")))
-        search = open_search(open_page("waiting"), "needle")
+        take_places(server, "/sessions/hole/search?q=needle", stack)
+        search.type("needle")
         search.await_said("0+ hits, 0 % searched, waiting for other searches")
     search.await_said("1 hit")
     append(server.log("hole"), "\n" * 101_000)  # or its last lines would take as long to be found
     search = open_search(open_page("hole"), "needle")
     wait_until(lambda: "% searched" in search.said())
     search.press(Keys.ESCAPE)
-    wait_until(lambda: are_free(server, 4))
+    with contextlib.ExitStack() as stack:
+        take_places(server, "/sessions/hole/search?q=needle", stack)
     server.log("hole").unlink()
     browser.driver.get("about:blank")
     browser.driver.get_log("browser")

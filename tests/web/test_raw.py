@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from flask import Response
 
 from logstream import create_app
 
-from ..serving import ServerProcess, Starting, wait_until
+from ..serving import ServerProcess, wait_until
 
 
 def ask(server: ServerProcess, name: str, *, times: int = 1, receive_buffer: int | None = None) -> socket.socket:
@@ -149,41 +150,49 @@ def test_reading_a_log_leaves_nothing_open(server: ServerProcess) -> None:
     wait_until(lambda: server.descriptors() <= before)
 
 
-@pytest.mark.parametrize("kind", ["gunicorn", "flask"])
-def test_a_download_that_nobody_reads_ends(start: Starting, kind: str) -> None:
+@pytest.fixture(scope="module", params=["gunicorn", "flask"])
+def impatient(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Each of the two servers, with a stall timeout of a second; gunicorn prints no traceback."""
+    process = ServerProcess(request.param, tmp_path_factory.mktemp("impatient"), LOGSTREAM_STALL_TIMEOUT="1")
+    yield process
+    output = process.stop()
+    assert request.param == "flask" or "Traceback" not in output
+
+
+only_gunicorn = pytest.mark.parametrize("impatient", ["gunicorn"], indirect=True)
+
+
+def test_a_download_that_nobody_reads_ends(impatient: ServerProcess) -> None:
     """Whoever takes nothing for the stall timeout holds no thread and no descriptor any longer."""
-    server = start(kind, LOGSTREAM_STALL_TIMEOUT="1")
-    server.log("large").write_bytes(b"x" * 50_000_000)
-    server.request("/healthz")
-    threads, descriptors = server.threads(), server.descriptors()
-    with ask(server, "large", receive_buffer=4096) as first, ask(server, "large", receive_buffer=4096) as second:
+    impatient.log("large").write_bytes(b"x" * 50_000_000)
+    impatient.request("/healthz")
+    wait_until(lambda: impatient.threads() == 1)  # those of earlier connections have ended
+    threads, descriptors = impatient.threads(), impatient.descriptors()
+    with ask(impatient, "large", receive_buffer=4096) as first, ask(impatient, "large", receive_buffer=4096) as second:
         for sock in (first, second):
             assert sock.recv(12) == b"HTTP/1.1 200"
-        wait_until(lambda: server.threads() <= threads and server.descriptors() <= descriptors)
-    output = server.stop()
-    assert kind == "flask" or "Traceback" not in output
+        wait_until(lambda: impatient.threads() <= threads and impatient.descriptors() <= descriptors)
 
 
 @pytest.mark.parametrize("path", ["/static/terminal.js", "/healthz", "/nothing"])
-def test_small_answers_that_nobody_reads_end(start: Starting, path: str) -> None:
+@only_gunicorn
+def test_small_answers_that_nobody_reads_end(impatient: ServerProcess, path: str) -> None:
     """Whoever asks for more and more, and reads none of it, holds no thread either."""
-    server = start("gunicorn", LOGSTREAM_STALL_TIMEOUT="1")
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.connect(("127.0.0.1", server.port))
+        sock.connect(("127.0.0.1", impatient.port))
         sock.settimeout(5)
         with contextlib.suppress(ConnectionError, TimeoutError):
             for _ in range(100_000):
                 sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        wait_until(lambda: server.threads() == 1)
-    assert "Traceback" not in server.stop()
+        wait_until(lambda: impatient.threads() == 1)
 
 
-def test_a_slow_download_does_not_end(start: Starting) -> None:
+@only_gunicorn
+def test_a_slow_download_does_not_end(impatient: ServerProcess) -> None:
     """It may take far longer than the stall timeout, as long as something is taken."""
-    server = start("gunicorn", LOGSTREAM_STALL_TIMEOUT="1")
-    server.log("large").write_bytes(b"x" * 10_000_000)
-    with ask(server, "large", receive_buffer=4096) as sock:
+    impatient.log("slow").write_bytes(b"x" * 10_000_000)
+    with ask(impatient, "slow", receive_buffer=4096) as sock:
         begin = time.monotonic()
         answer = bytearray()
         while time.monotonic() - begin < 3:
@@ -191,7 +200,6 @@ def test_a_slow_download_does_not_end(start: Starting) -> None:
             time.sleep(0.02)  # the client's own slowness
         answer += read_all(sock)
     assert answer.endswith(b"\r\n\r\n" + b"x" * 10_000_000)
-    server.stop()
 
 
 def cpu(server: ServerProcess) -> float:

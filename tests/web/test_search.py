@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from ..serving import ServerProcess, Starting, wait_until
+from ..serving import PATIENCE, ServerProcess, Starting, wait_until
 from ..stopwatch import Stopwatch
 from ..viewer import Viewer
 
@@ -29,6 +32,21 @@ def make_hole(server: ServerProcess, session: str) -> None:
     """A log that takes long to be searched: terabytes of nothing."""
     with server.log(session).open("wb") as log:
         os.truncate(log.fileno(), 1 << 42)
+
+
+def take_places(server: ServerProcess, path: str, stack: contextlib.ExitStack) -> None:
+    """As many searches as there may be at once, all begun; what was searched for others may go on for a moment."""
+    begun: list[socket.socket] = []
+
+    def are_taken() -> bool:
+        socks = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(4 - len(begun))]
+        for sock in socks:
+            stack.enter_context(sock)
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        begun.extend(sock for sock in socks if sock.recv(12) == b"HTTP/1.1 200")
+        return len(begun) == 4
+
+    wait_until(are_taken)
 
 
 def test_hits_are_json_lines(server: ServerProcess, session: str) -> None:
@@ -154,15 +172,18 @@ def test_hits_come_as_they_are_found(server: ServerProcess, session: str) -> Non
             data += piece
 
 
-def test_a_search_ends_with_its_client_and_one_too_many_is_refused(server: ServerProcess, session: str) -> None:
+def test_a_search_ends_with_its_client_and_one_too_many_is_refused(
+    server: ServerProcess, session: str, log: Path, view: Callable[..., Viewer]
+) -> None:
     """Places are free again soon after their clients have gone, found anything or not."""
+    log.rename(server.log(f"{session}-followed"))
+    view().subscribe(f"{session}-followed")  # so that searches rest: what they work costs the other tests' time
     make_hole(server, session)
     path = f"/sessions/{session}/search?q=needle"
-    socks = [server.begin(path) for _ in range(4)]
-    answer = server.fetch(path)
-    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-    for sock in socks:
-        sock.close()
+    with contextlib.ExitStack() as stack:
+        take_places(server, path, stack)
+        answer = server.fetch(path)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     wait_until(lambda: server.request(path + "&to=1")[0] == 200)
 
 
@@ -180,10 +201,9 @@ def test_lines_of_others_arrive_beside_searches(start: Starting) -> None:
     path = server.log("log")
     path.touch()
     with contextlib.ExitStack() as stack:
-        for _ in range(4):
-            stack.enter_context(contextlib.closing(server.begin("/sessions/hole/search?q=needle&regex=1")))
         viewer = stack.enter_context(contextlib.closing(Viewer(server.port)))
         viewer.subscribe("log")
+        take_places(server, "/sessions/hole/search?q=needle&regex=1", stack)
         text = ""
         for number in range(20):
             watch = Stopwatch()

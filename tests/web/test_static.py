@@ -23,7 +23,7 @@ def test_module(path: Path) -> None:
         pytest.skip("needs Node: apt-get install nodejs")
     if "reference.mjs" in path.read_text() and not (DIRECTORY / "node_modules").is_dir():
         pytest.skip("needs the terminal to compare with: npm ci --prefix tests/web/static (apt-get install npm)")
-    ran = subprocess.run(["node", "--test", str(path)], capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(["node", str(path)], capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

@@ -12,6 +12,8 @@
 
 export const DIM = 0.65;
 const CONTRAST = 4.5; // that text needs to be read, as WCAG 2 has it
+/** Of each value that a part of a colour can have, its share of the luminance. */
+const LINEAR = Array.from({ length: 256 }, (_, value) => linear(value / 255));
 const BLACK = /** @type {Color} */ ([0, 0, 0]);
 const WHITE = /** @type {Color} */ ([255, 255, 255]);
 
@@ -82,12 +84,11 @@ function mixed(one, other, share) {
 
 /** @param {Color} color */
 function luminance([red, green, blue]) {
-  return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+  return 0.2126 * LINEAR[red] + 0.7152 * LINEAR[green] + 0.0722 * LINEAR[blue];
 }
 
-/** @param {number} value of a part of a colour */
-function linear(value) {
-  const share = value / 255;
+/** @param {number} share of a colour, from 0 to 1 */
+function linear(share) {
   return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
 }
 

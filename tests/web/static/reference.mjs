@@ -12,8 +12,8 @@ Buffer.poolSize = poolSize;
 
 const { Terminal } = await load("terminal.js");
 
-/** A reference that has taken output, in one piece or several; its memory is as large as its `scrollback` from the start. */
-export async function reference(parts, { columns, rows, convertEol = false, scrollback = 20_000 }) {
+/** A reference that has taken output; its memory is as large as its `scrollback` from the start. */
+export async function reference(output, { columns, rows, convertEol = false, scrollback = 1_000 }) {
   const terminal = new headless.Terminal({
     cols: columns,
     rows,
@@ -23,8 +23,7 @@ export async function reference(parts, { columns, rows, convertEol = false, scro
     logLevel: "off",
   });
   terminal.loadAddon(new graphemes.UnicodeGraphemesAddon());
-  for (const part of parts.slice(0, -1)) terminal.write(part);
-  await written(terminal, parts.at(-1) ?? "");
+  await written(terminal, output);
   return terminal;
 }
 
@@ -114,8 +113,9 @@ function characters(runs) {
 
 function referenceRow(line, columns) {
   const cells = [];
+  let cell;
   for (let x = 0; x < columns; x += 1) {
-    const cell = line.getCell(x);
+    cell = line.getCell(x, cell);
     const width = cell.getWidth();
     // Half of a wide character that was moved away from the other half.
     const orphan = width === 0 && cells.at(-1)?.width !== 2;
@@ -141,12 +141,16 @@ function styleOf(cell) {
   return JSON.stringify(style);
 }
 
-function colorOf(isRgb, value) {
-  if (isRgb) return `#${value.toString(16).padStart(6, "0")}`;
-  if (value < 16) return value;
+const PALETTE = Array.from({ length: 256 }, (_, value) => {
   if (value >= 232) return hex(Array(3).fill(8 + 10 * (value - 232)));
   const steps = [Math.floor((value - 16) / 36), Math.floor((value - 16) / 6) % 6, (value - 16) % 6];
   return hex(steps.map((step) => (step === 0 ? 0 : 55 + 40 * step)));
+});
+
+function colorOf(isRgb, value) {
+  if (isRgb) return `#${value.toString(16).padStart(6, "0")}`;
+  if (value < 16) return value;
+  return PALETTE[value];
 }
 
 function hex(values) {
@@ -157,10 +161,15 @@ function hex(values) {
 export function shown(terminal) {
   const lines = terminal.lines();
   const { screen } = terminal;
+  const names = new Map();
+  const named = (style) => {
+    if (!names.has(style)) names.set(style, JSON.stringify(ordered(style)));
+    return names.get(style);
+  };
   const rows = screen.rows.map((row) => ({
     cells: Array.from({ length: terminal.columns }, (_, x) => {
       const { text, width, style } = row.cell(x);
-      return { text: width === 0 ? "" : text || " ", width, style: JSON.stringify(ordered(style)) };
+      return { text: width === 0 ? "" : text || " ", width, style: named(style) };
     }),
     wrapped: row.wrapped,
   }));
@@ -173,7 +182,7 @@ export function shown(terminal) {
         history.push(characters(line));
         line = [];
       }
-      line.push({ text: part, style: JSON.stringify(ordered(style)) });
+      line.push({ text: part, style: named(style) });
     }
   }
   return {
@@ -228,14 +237,20 @@ export function difference(found, expected, joined = true) {
 }
 
 /**
- * The first difference between the terminal and the reference after the same output; null if there is none.
+ * The differences between the terminal and the reference after the same output, which the terminal gets in pieces.
  *
+ * @param {string[][]} ways to cut the output, none of which is to make a difference
  * @param {boolean} joined whether lines are compared too (see `difference`)
  */
-export async function compare(parts, options, joined = true) {
-  const found = shown(tested(parts, options));
-  const other = await reference(parts, options);
-  const expected = referenceShown(other, found.joinsHistory);
+export async function compare(ways, options, joined = true) {
+  const other = await reference(ways[0].join(""), options);
+  const expected = new Map();
+  const differences = ways.map((parts) => {
+    const found = shown(tested(parts, options));
+    const { joinsHistory } = found;
+    if (!expected.has(joinsHistory)) expected.set(joinsHistory, referenceShown(other, joinsHistory));
+    return difference(found, expected.get(joinsHistory), joined);
+  });
   other.dispose();
-  return difference(found, expected, joined);
+  return differences.filter((one) => one !== null);
 }

@@ -46,10 +46,8 @@ for (const [what, output] of [
 ]) {
   test(`As the reference: ${what}.`, async () => {
     const text = FILLED + output;
-    assert.equal(await compare([text], SIZE), null);
     const cuts = Array.from({ length: output.length - 1 }, (_, at) => FILLED.length + 1 + at);
-    const found = await Promise.all(cuts.map((cut) => compare([text.slice(0, cut), text.slice(cut)], SIZE)));
-    assert.deepEqual(found.filter((one) => one !== null), []);
-    assert.equal(await compare([...text], SIZE), null);
+    const ways = [[text], ...cuts.map((cut) => [text.slice(0, cut), text.slice(cut)]), [...text]];
+    assert.deepEqual(await compare(ways, SIZE), []);
   });
 }
