@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from . import kinds
+from . import kinds, warm
 from .hanging_disk import HangingDisk
 from .serving import ServerProcess, Starting, wait_until
 from .surroundings import forget_environment, pass_on_no_ignored_signals
@@ -48,6 +48,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     forget_environment()
     pass_on_no_ignored_signals()
     kinds.begin(session.config)
+    warm.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Ends what has stood ready for the tests."""
+    warm.close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

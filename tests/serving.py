@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from logstream.testing import leftovers
 
-from . import without_linux
+from . import warm, without_linux
 from .stopwatch import Stopwatch
 
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
@@ -76,7 +76,7 @@ class ServerProcess:
             "LOGSTREAM_TMUX": "off",  # or who runs the tests would have their own sessions looked at
         }
         with self._output.open("wb") as output:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [*prefix, *PREFIX, sys.executable, *(part.replace("wsgi", app) for part in COMMANDS[kind])],
                 cwd=ROOT,
                 env=os.environ | variables | environment,

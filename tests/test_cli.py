@@ -29,6 +29,7 @@ import pytest
 from logstream import __version__, cli, tail
 from logstream.client import CONNECT_TIMEOUT, Event, NoServerError, SessionError
 
+from . import warm
 from .serving import AS_ANYONE, PATIENCE, ROOT, ServerProcess, Starting, wait_until
 
 LOGSTREAM = (sys.executable, "-m", "logstream")
@@ -37,15 +38,8 @@ MIXED = "größer 日本語 😀\n"
 
 def logstream(*arguments: str, encoding: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
-    return subprocess.run(
-        [*LOGSTREAM, *arguments],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        encoding=encoding,
-        timeout=PATIENCE,
-        check=False,
+    return warm.run(
+        [*LOGSTREAM, *arguments], cwd=ROOT, env=os.environ | environment, encoding=encoding, timeout=PATIENCE
     )
 
 
@@ -53,8 +47,8 @@ def logstream(*arguments: str, encoding: str | None = None, **environment: str) 
 def running(output: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A command that goes on until the test is over."""
     with output.open("wb") as stdout:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "logstream", *arguments],
+        process = warm.Popen(
+            [*LOGSTREAM, *arguments],
             cwd=ROOT,
             env=os.environ | environment,
             stdout=stdout,
@@ -398,7 +392,7 @@ def test_help_names_all_commands() -> None:
 def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, url: str, tmp_path: Path) -> None:
     """In a tmux pane, a large log's progress is on the last line, is wiped, and the colours are the terminal's."""
     log, screen = server.log("a"), tmp_path / "screen"
-    log.write_text("x" * 78 + "\n" + ("y" * 78 + "\n") * 400_000 + "\x1b[31mred\x1b[0m end\n")
+    log.write_text("x" * 78 + "\n" + ("y" * 78 + "\n") * 150_000 + "\x1b[31mred\x1b[0m end\n")
     tmux = ["tmux", "-u", "-f", "/dev/null", "-L", f"logstream-{uuid.uuid4().hex}"]
     environment = {key: value for key, value in os.environ.items() if key != "TMUX"} | {"LC_ALL": "C.UTF-8"}
 
@@ -409,10 +403,11 @@ def test_tail_in_a_terminal_shows_progress_and_colours(server: ServerProcess, ur
         return ran.stdout.decode()
 
     ended = tmp_path / "ended"
-    command = f"{sys.executable} -m logstream tail a --until-complete --url {url}; touch {ended}; sleep 60"
+    command = f"read -r _; {sys.executable} -m logstream tail a --until-complete --url {url}; touch {ended}; sleep 60"
     run("new-session", "-d", "-x", "100", "-y", "20", "-s", "pane", command)
     try:
         run("pipe-pane", "-t", "pane", f"cat > {screen}")
+        run("send-keys", "-t", "pane", "Enter")
         wait_until(lambda: "red end" in run("capture-pane", "-p", "-t", "pane"))
         shown = run("capture-pane", "-p", "-e", "-t", "pane").rstrip().splitlines()
         assert shown[-1] == "\x1b[31mred\x1b[39m end"
@@ -466,9 +461,10 @@ def test_a_server_that_says_nothing_is_an_error() -> None:
         there = f"127.0.0.1:{listener.getsockname()[1]}"
         began = time.monotonic()
         commands = [
-            subprocess.Popen(
-                [sys.executable, "-m", "logstream", *arguments, "--url", f"{scheme}://{there}"],
+            warm.Popen(
+                [*LOGSTREAM, *arguments, "--url", f"{scheme}://{there}"],
                 cwd=ROOT,
+                env=os.environ,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -545,7 +541,7 @@ class TerminalProcess:
 
     def __init__(self, *command: str, **environment: str) -> None:
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
+        self.process = warm.Popen(
             command,
             cwd=ROOT,
             env=os.environ | environment,
@@ -553,7 +549,7 @@ class TerminalProcess:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=warm.take_terminal,
         )
         os.close(slave)
         self.shown = b""
@@ -733,8 +729,8 @@ def test_plain_ends_though_nobody_reads(server: ServerProcess, url: str) -> None
     """It waits a while for the rest to be read, and no longer; nothing is printed twice."""
     lines = "".join(f"line {number}\n" for number in range(50_000))
     server.log("a").write_text(lines)
-    with subprocess.Popen(
-        [*LOGSTREAM, "tail", "a", "--plain", "--url", url], cwd=ROOT, stdout=subprocess.PIPE
+    with warm.Popen(
+        [*LOGSTREAM, "tail", "a", "--plain", "--url", url], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         wait_until(lambda: unread(process.stdout) >= 60_000)
@@ -835,8 +831,12 @@ def test_tail_ends_when_nobody_reads_though_nothing_is_written(
     """`logstream tail a | head -n 1`, where the log stays as it is; silently."""
     server.log("a").write_text("one\n" * 50)
     server.log("b").touch()
-    with subprocess.Popen(
-        [*LOGSTREAM, "tail", "a", *options, "--url", url], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    with warm.Popen(
+        [*LOGSTREAM, "tail", "a", *options, "--url", url],
+        cwd=ROOT,
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

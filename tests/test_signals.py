@@ -25,7 +25,7 @@ def told(server: ServerProcess) -> list[str]:
 
 def test_one_completion_is_one_signal(start: Starting) -> None:
     """Whichever of four workers is told, however often, and whoever follows; a log that has gone on is another one."""
-    server = start("gunicorn", app="tests.hooked", WEB_CONCURRENCY=str(WORKERS), LOGSTREAM_TMUX="off")
+    server = start("gunicorn", app="tests.hooked", GUNICORN_CMD_ARGS=f"--workers={WORKERS}", LOGSTREAM_TMUX="off")
     wait_until(lambda: server.output().count("Booting worker") == WORKERS)
     names = [f"s{number}" for number in range(5)]
     viewers = [Viewer(server.port) for _ in range(12)]
@@ -66,7 +66,7 @@ def test_what_a_receiver_raises_is_logged_and_hurts_nobody(start: Starting) -> N
 @needs_tmux
 def test_with_a_receiver_tmux_is_asked_though_nobody_comes(start: Starting, tmux: TmuxServer) -> None:
     """Each start and end is told once by four workers, with the exit status; a restart tells nothing again."""
-    options = {"app": "tests.hooked", "WEB_CONCURRENCY": str(WORKERS), "LOGSTREAM_TMUX": tmux.socket}
+    options = {"app": "tests.hooked", "GUNICORN_CMD_ARGS": f"--workers={WORKERS}", "LOGSTREAM_TMUX": tmux.socket}
     tmux.begin("kept")
     server = start("gunicorn", **options)
     tmux.run("set-option", "-g", "remain-on-exit", "on")

@@ -41,10 +41,10 @@ class Fleet:
         with self.redis.client() as client:
             wait_until(lambda: client.exists(f"logstream:host:{host}"))
 
-    def dashboard(self, url: str | None = None, kind: str = "gunicorn", **environment: str) -> Dashboard:
+    def dashboard(self, url: str | None = None, kind: str = "gunicorn", **options: str) -> Dashboard:
         """A dashboard with a spool of its own."""
         self._dashboards += 1
-        dashboard = Dashboard(self._base / f"dashboard{self._dashboards}", url or self.redis.url, kind, **environment)
+        dashboard = Dashboard(self._base / f"dashboard{self._dashboards}", url or self.redis.url, kind, **options)
         self._stack.callback(dashboard.end)
         return dashboard
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from .. import warm
 from ..serving import PATIENCE, ROOT, ServerProcess, wait_until
 
 
@@ -107,7 +108,7 @@ class ShipProcess:
         """Start it, perhaps again."""
         environment = {"LOGSTREAM_REDIS": self._url, "LOGSTREAM_TMUX": "off", **self._environment}
         with self._log.open("ab") as output:
-            self.process = subprocess.Popen(
+            self.process = warm.Popen(
                 [
                     *self._within,
                     sys.executable,
@@ -156,9 +157,9 @@ class ShipProcess:
 class Dashboard(ServerProcess):
     """A server with a spool."""
 
-    def __init__(self, base: Path, url: str, kind: str = "gunicorn", **environment: str) -> None:
+    def __init__(self, base: Path, url: str, kind: str = "gunicorn", *, app: str = "wsgi", **environment: str) -> None:
         base.mkdir(exist_ok=True)
-        super().__init__(kind, base, **{"LOGSTREAM_REDIS": url, **environment})
+        super().__init__(kind, base, app=app, **{"LOGSTREAM_REDIS": url, **environment})
 
     def workers(self) -> list[int]:
         """The processes of its workers, by what it has printed."""

@@ -106,7 +106,7 @@ def test_tail_and_cursor_wait_until_the_copy_is_level(
     fleet: Fleet, ship: ShipProcess, viewer: Viewer, session: str
 ) -> None:
     """On a cold spool the last lines are the file's last lines, and a cursor of another dashboard is gone on from."""
-    lines = [f"line {number:07}\n" for number in range(600_000)]
+    lines = [f"line {number:073}\n" for number in range(100_000)]
     ship.log(session).write_text("".join(lines))
     viewer.subscribe(session, tail=3, cursor=True)
     viewer.read_text(session, "".join(lines[-3:]))

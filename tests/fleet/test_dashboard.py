@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from logstream import ConfigurationError, LogStream, create_app
 from logstream.engine.completion import Completions
 from logstream.engine.state import StateDirectory
 
-from ..serving import AS_ANYONE, ROOT, wait_until
+from .. import warm
+from ..serving import AS_ANYONE, PATIENCE, ROOT, wait_until
 from .conftest import Fleet
 from .fleetparts import ShipProcess, free_port
 
@@ -81,7 +83,7 @@ def test_directory_with_logs_is_refused_as_a_spool(tmp_path: Path) -> None:
 def test_ship_that_cannot_start_says_why_in_one_line(options: list[str], sentence: str, tmp_path: Path) -> None:
     """A mistake on the command line is one line, and exit code 1."""
     command = [sys.executable, "-m", "logstream", "ship", "-d", str(tmp_path), *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = warm.run(command, cwd=ROOT, env=os.environ, timeout=PATIENCE)
     assert done.returncode == 1
     assert done.stderr.startswith("logstream: ") and sentence in done.stderr
     assert done.stderr.count("\n") == 1
