@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from ..serving import wait_until
 from ..viewer import ClosedError, Viewer
 from .conftest import Fleet
 from .fleetparts import Dashboard, ShipProcess
@@ -234,6 +235,7 @@ def test_dashboard_killed_and_its_client_resumes_on_another(
 def test_workers_share_a_spool_and_one_takes_over(fleet: Fleet, ship: ShipProcess, session: str) -> None:
     """One worker copies, the others follow its copy; when it is killed, another goes on by cursor."""
     dashboard = fleet.dashboard(WEB_CONCURRENCY="3")
+    wait_until(lambda: len(dashboard.workers()) == 3)
     ship.log(session).write_text("one\n")
     viewers = [fleet.viewer(dashboard) for _ in range(12)]
     for viewer in viewers:

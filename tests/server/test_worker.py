@@ -226,11 +226,14 @@ def test_workers_share_the_connections(start: Starting) -> None:
     """Whoever connects gets the worker that has fewer connections: a WebSocket stays, and its lines cost for hours."""
     server = start("gunicorn", WEB_CONCURRENCY="2")
     wait_until(lambda: len(server.workers()) == 2)
-    with contextlib.ExitStack() as stack:
-        for _ in range(300):
-            stack.enter_context(contextlib.closing(Viewer(server.port)))
-        shares = [len(list(Path(f"/proc/{worker}/task").iterdir())) for worker in server.workers()]
-        assert min(shares) > 0.4 * sum(shares)
+    found: list[list[int]] = []
+    while not found or min(found[-1]) <= 0.4 * sum(found[-1]):
+        assert len(found) < 3, found  # a worker may have had no processor for a while
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(contextlib.closing(Viewer(server.port)))
+            found.append([len(list(Path(f"/proc/{worker}/task").iterdir())) for worker in server.workers()])
+        wait_until(lambda: json.loads(server.request("/healthz")[1])["connections"] == 0)
 
 
 def test_only_a_want_of_descriptors_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,11 @@ def type_keys(browser: Browser, *keys: str) -> None:
     ActionChains(browser.driver).send_keys(*keys).perform()
 
 
+def await_file(path: Path, content: bytes) -> None:
+    """Until a file is there that has just this."""
+    wait_until(lambda: path.exists() and path.read_bytes() == content)
+
+
 def times(browser: Browser) -> dict[str, str]:
     """The lines that are shown, and when it is said that each arrived."""
     script = """return Object.fromEntries([...document.querySelectorAll('.line')].map((line) =>
@@ -98,13 +103,11 @@ def test_what_can_be_downloaded(open_page: Opening, server: ServerProcess, brows
     found = [node for node in tree if node.get("name", {}).get("value") == "Download" and not node.get("ignored")]
     assert {"name": "expanded", "value": {"type": "booleanOrUndefined", "value": True}} in found[0]["properties"]
     type_keys(browser, Keys.TAB, Keys.ENTER)
-    wait_until((tmp_path / "loaded.out").exists)
-    assert (tmp_path / "loaded.out").read_bytes() == b"\x1b[31mred\x1b[0m\r\n"
+    await_file(tmp_path / "loaded.out", b"\x1b[31mred\x1b[0m\r\n")
     assert page.seen("#download ul") is None
     browser.driver.find_element("css selector", "#download > summary").click()
     browser.driver.find_element("link text", "As plain text").click()
-    wait_until((tmp_path / "loaded.txt").exists)
-    assert (tmp_path / "loaded.txt").read_text() == "red\n"
+    await_file(tmp_path / "loaded.txt", b"red\n")
     browser.driver.find_element("css selector", "#download > summary").click()
     type_keys(browser, Keys.ESCAPE)
     assert page.seen("#download ul") is None
