@@ -2,7 +2,7 @@
 
 It has imported modules and begun nothing: it has one thread, and has read no setting of ours. What it forks is a child
 of this process, and runs a module as `python -m` does, in the environment and with the files that it was given.
-With PYTEST_FRESH in the environment, or coverage, or anything but our settings that differs, Python is started anew.
+With PYTEST_FRESH in the environment, or anything but our settings that differs, Python is started anew.
 """
 
 from __future__ import annotations
@@ -96,7 +96,6 @@ class _Loaded:
             args[2] in _MODULES
             and all(isinstance(arg, str) for arg in args)
             and all(name.startswith(_FREE) for name in names)
-            and not any(name.startswith("COVERAGE_") for name in env)
         )
 
     def fork(self, job: dict[str, object], files: Sequence[int]) -> int:
@@ -121,7 +120,7 @@ class _Loaded:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(other.fileno())],
                 cwd=ROOT,
-                env=self._environment,
+                env=self._environment and self._environment | _measuring(),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[other.fileno()],
             )
@@ -137,6 +136,11 @@ class _Loaded:
             self._sock.close()
             self._process.wait()
             self._sock = None
+
+
+def _measuring() -> dict[str, str]:
+    """By what coverage is measured in other processes, too, once it is."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 _loaded = _Loaded()
