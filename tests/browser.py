@@ -15,7 +15,7 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 
-from .serving import PATIENCE
+from .serving import PATIENCE, wait_until
 from .stopwatch import descendants
 
 NEEDS = "needs Chromium: apt-get install chromium chromium-driver"
@@ -53,7 +53,7 @@ return new Promise((resolve) => {
 _TEXT = "document.querySelector('.lines')?.textContent"
 
 _ELSEWHERE = "net::ERR_NAME_NOT_RESOLVED"
-_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 401", "status of 404", "status of 503")
+_OUTAGE = ("net::ERR_", "WebSocket connection to", "status of 400", "status of 401", "status of 404", "status of 503")
 
 
 class Browser:
@@ -178,6 +178,11 @@ def lines(first: int, last: int) -> str:
     return "".join(f"line {number}\n" for number in range(first, last))
 
 
+def number_of(line: str) -> int:
+    """The number of one of them, whatever is behind it."""
+    return int(line.split()[1])
+
+
 class LogPage:
     """The page of one session, as its reader sees it."""
 
@@ -253,6 +258,11 @@ class LogPage:
                 self.browser.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0]))")
             before, line = line, self.top_line(2)
         return line
+
+    def await_reading(self, line: str) -> None:
+        """Until this is what is read, or its neighbour where the edge lies between them."""
+        number = number_of(line)
+        wait_until(lambda: abs(number_of(self.settled_top_line()) - number) <= 1)
 
     def style(self, text: str) -> dict[str, str]:
         """How the run with this text is shown."""

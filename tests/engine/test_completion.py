@@ -191,7 +191,7 @@ def test_the_second_completion_is_heard_of_as_the_first(make: Making, log: Path,
             other.subscribe(str(number), "viewer")
             one.notify_session_completed(str(number))
             wait_until(lambda number=number: clients.completions("viewer") == number + 1)
-    assert other.followed_sessions() == ["kept"]
+    wait_until(lambda: other.followed_sessions() == ["kept"])
 
 
 @pytest.mark.parametrize("hears", [False, True])

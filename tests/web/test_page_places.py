@@ -262,6 +262,11 @@ def test_an_excerpt_is_what_is_in_the_log_now(open_page: Opening, server: Server
         wait_until(lambda text=text: has(excerpt, text))  # type: ignore[misc]
         excerpt.check(text)
         assert page.seen("#notice") == "The log has begun anew."
+    path.write_text("")
+    wait_until(lambda: excerpt.lines() == [])
+    append(path, text)
+    wait_until(lambda: has(excerpt, text))
+    assert page.seen("#notice") == "The log has begun anew."
     # No answer for a while is said, and no more when it has come.
     page.press(*END)
     wait_until(lambda: not excerpt.shown())

@@ -135,7 +135,7 @@ def test_what_is_read_stays_when_old_lines_are_dropped(open_page: Opening, serve
     for first in range(100_000, 130_000, 5_000):
         append(path, lines(first, first + 5_000))
         page.await_end(f"line {first + 4_999}\n")
-        wait_until(lambda: page.settled_top_line() == reading)
+        page.await_reading(reading)
 
 
 def test_where_what_is_read_is_dropped_the_oldest_line_is_read(open_page: Opening, server: ServerProcess) -> None:
@@ -163,4 +163,4 @@ def test_what_is_read_stays_in_a_window_of_another_size(open_page: Opening, serv
     for width, height in ((400, 700), (1200, 500), (360, 300), (1000, 700)):
         page.browser.resize(width, height)
         page.browser.await_so("innerWidth === values[0]", width)
-        wait_until(lambda: page.settled_top_line() == reading)
+        page.await_reading(reading)

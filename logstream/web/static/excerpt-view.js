@@ -144,6 +144,7 @@ export class ExcerptView {
     this.#scrollTo(found - first, share);
     this.#callbacks.onLines(this.#elements);
     this.#callbacks.onMove();
+    if (lines.length === 0) this.#later();
     return true;
   }
 
@@ -393,7 +394,10 @@ export class ExcerptView {
     this.#failed = false;
   }
 
-  /** Ask in a while for what was not known: numbers, while the server counts, or lines, where there was no answer. */
+  /**
+   * Ask in a while for what was not known: numbers, while the server counts, or lines, where there was no answer, or none
+   * of them.
+   */
   #later() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#askAgain(), AGAIN);
@@ -410,7 +414,11 @@ export class ExcerptView {
       this.#missed();
       return;
     }
-    if (last === undefined) return;
+    if (last === undefined) {
+      const said = this.#notice.textContent ?? "";
+      if (await this.show(0, { anew: true })) this.say(said);
+      return;
+    }
     const generation = this.#generation;
     try {
       const answer = await this.#source.around(last.offset, 0, 0);
