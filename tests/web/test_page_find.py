@@ -183,9 +183,9 @@ def test_expressions_and_case(open_page: Opening, server: ServerProcess, browser
     search.await_said("The pattern is wrong at character 2: missing ).")
     assert search.run("return document.querySelector('#search input').ariaInvalid") == "true"
     assert search.marked() == []
-    search.press(Keys.ENTER)
+    search.press(*[Keys.ENTER] * 4)
     complaints = [entry for entry in browser.driver.get_log("browser") if "q=a%28b&" in entry["message"]]
-    assert len(complaints) == 1
+    assert len(complaints) in (1, 2)  # and not again for each Enter
     search.type("beta")
     search.await_said("1 hit")
     search = open_search(open_page("switches"))
