@@ -22,22 +22,28 @@ class Stopwatch:
 
 def descendants(pid: int) -> list[int]:
     """The processes that a process has started, on any of its threads, and those that they have started."""
-    children = []
-    for entry in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children += [int(child) for child in entry.read_text().split()]
-        except (FileNotFoundError, ProcessLookupError):
-            pass  # the thread is gone
+    children = [int(child) for said in _said_of_threads(pid, "children") for child in said.split()]
     return children + [one for child in children for one in descendants(child)]
 
 
 def _starved() -> float:
     """Seconds for which the threads of this process, and of those it has started, have waited for a processor."""
-    waited = 0
-    for pid in (os.getpid(), *descendants(os.getpid())):
-        for entry in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            try:
-                waited += int(entry.read_text().split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                pass  # the thread is gone
-    return waited / 1e9
+    processes = (os.getpid(), *descendants(os.getpid()))
+    waited = (int(said.split()[1]) for pid in processes for said in _said_of_threads(pid, "schedstat"))
+    return sum(waited) / 1e9
+
+
+def _said_of_threads(pid: int, name: str) -> list[str]:
+    """What the kernel says of each thread of a process, but for those that are gone."""
+    found = []
+    task = f"/proc/{pid}/task"
+    try:
+        threads = os.listdir(task)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    for thread in threads:
+        try:
+            found.append(Path(task, thread, name).read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
