@@ -192,7 +192,7 @@ def test_a_suite_passes(block: Block, tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=3 * PATIENCE,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
