@@ -178,9 +178,9 @@ def lines(first: int, last: int) -> str:
     return "".join(f"line {number}\n" for number in range(first, last))
 
 
-def number_of(line: str) -> int:
-    """The number of one of them, whatever is behind it."""
-    return int(line.split()[1])
+def is_beside(line: str, other: str) -> bool:
+    """Whether two of them are the same or neighbours, whatever is behind their numbers."""
+    return abs(int(line.split()[1]) - int(other.split()[1])) <= 1
 
 
 class LogPage:
@@ -261,8 +261,7 @@ class LogPage:
 
     def await_reading(self, line: str) -> None:
         """Until this is what is read, or its neighbour where the edge lies between them."""
-        number = number_of(line)
-        wait_until(lambda: abs(number_of(self.settled_top_line()) - number) <= 1)
+        wait_until(lambda: is_beside(self.settled_top_line(), line))
 
     def style(self, text: str) -> dict[str, str]:
         """How the run with this text is shown."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..browser import append, lines, number_of
+from ..browser import append, is_beside, lines
 from ..firefox import Firefox
 from ..serving import ServerProcess, wait_until
 
@@ -103,9 +103,7 @@ def test_what_is_read_stays_where_it_is(firefox: Firefox, server: ServerProcess)
     for first in range(100_000, 115_000, 5000):
         append(path, lines(first, first + 5000))
         page.await_end(f"line {first + 4999}")
-        wait_until(
-            lambda: abs(number_of(page.top_line()) - number_of(reading)) <= 1
-        )  # where the edge lies between them
+        wait_until(lambda: is_beside(page.top_line(), reading))  # where the edge lies between them
     for size in ((400, 700), (1200, 500), (360, 300), (1000, 700)):
         page.resize(*size)
         wait_until(lambda: page.top_line() == reading)
