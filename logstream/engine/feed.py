@@ -341,6 +341,8 @@ class Feed:
             if found is not None and identity_of(found) != reader.file.identity:
                 if final:
                     self._send(reader, reader.file.size(), budget)
+                elif not has_more:
+                    has_more = self._advance(reader, budget)  # what was written between the read and the look
                 if not has_more and self._live:
                     self._switch(reader, budget, final=final)
             elif final:
@@ -463,7 +465,7 @@ class Feed:
         if leader is None:
             return self._lead(subscription, reader)
         if reader.file.identity != leader.file.identity:
-            subscription.start_over(leader.file)
+            self._change_over(subscription, leader.file)
             return False
         return reader.level_with(leader) and self._become_live(subscription, leader)
 
@@ -493,13 +495,24 @@ class Feed:
             except OSError:
                 pass  # gone again, or not ours to read: for now the old file is all there is
             else:
-                subscription.start_over(file)
+                self._change_over(subscription, file)
                 with self._lock:
                     self._watch(file)
                 return False
         self._become_live(subscription, reader)
         self._pump(BUDGET)  # for what was written since
         return subscription.state is not State.BEHIND
+
+    def _change_over(self, subscription: Subscription, file: LogFile) -> None:
+        """Have a subscription go on in another file, unless its own has more: its last message may have been long on
+        its way.
+        """
+        try:
+            subscription.pending = subscription.next_message()
+        except OSError:
+            return  # its own next read tells its client
+        if subscription.pending is None:
+            subscription.start_over(file)
 
     def _become_live(self, subscription: Subscription, reader: Reader) -> bool:
         """Have a subscription offered what comes behind `reader`. True: there is nothing more to drive."""

@@ -107,6 +107,7 @@ class ShippedLog:
         found = stat_log(self.path)
         if found is None or identity_of(found) == reader.file.identity:
             return
+        self._advance(reader, reader.file.size())  # what was written between the look at its size and this one
         if not self._take_up():
             return  # it is found by the sweep
         self._earlier = [*self._earlier, _Earlier(reader.file, time.monotonic() + LEASE)][-_EARLIER:]

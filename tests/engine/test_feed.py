@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from logstream.engine import feed
 from logstream.engine.feed import BUDGET, Feed
 from logstream.engine.logfile import LogFile, signature_of, stat_log
 from logstream.engine.offering import one_by_one
@@ -187,6 +188,44 @@ def test_a_joiner_in_another_file_starts_over(fixture: Fixture) -> None:
     assert message is not None
     assert (message["data"], message["isInitial"]) == ("new", True)
     assert fixture.feed.join(late)
+
+
+def test_what_is_written_just_before_a_rotation_is_sent(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes between the read and the look at the path goes out, though the path leads elsewhere by then."""
+    fixture.live("one")
+    append(fixture.path, "old ")
+
+    def rotate_and_look(path: str) -> os.stat_result | None:
+        monkeypatch.setattr(feed, "stat_log", stat_log)
+        append(fixture.path, "last words")
+        fixture.path.rename(fixture.path.with_suffix(".1"))
+        fixture.path.write_text("new")
+        return stat_log(path)
+
+    monkeypatch.setattr(feed, "stat_log", rotate_and_look)
+    fixture.feed.wake()
+    taken = [(m["data"], m["isInitial"]) for _, m in fixture.taken]
+    assert taken == [("old ", False), ("last words", False), ("new", True)]
+
+
+@pytest.mark.parametrize("among_others", [False, True])
+def test_a_joiner_in_another_file_gets_the_rest_of_its_own_first(fixture: Fixture, among_others: bool) -> None:
+    """What was written to a rotated file while the client's last message was on its way is not skipped."""
+    late = Subscription(
+        "late", fixture.feed, Reader(LogFile.open(str(fixture.path))), print, cursors=False, resumed=False
+    )
+    fixture.feed.add(late)
+    assert late.next_message() is not None
+    append(fixture.path, "last words")
+    fixture.path.rename(fixture.path.with_suffix(".1"))
+    fixture.path.write_text("new")
+    if among_others:
+        fixture.live("one")
+    messages: list[Message] = []
+    while not fixture.feed.join(late):
+        message = late.next_message()
+        messages += [message] if message is not None else []
+    assert [(message["data"], message["isInitial"]) for message in messages] == [("last words", False), ("new", True)]
 
 
 def test_clients_with_cursors_and_without_share_a_message_each(fixture: Fixture) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from logstream.engine.logfile import LogFile
+from logstream.engine.logfile import LogFile, stat_log
 from logstream.engine.reading import cursor_text
 from logstream.engine.watcher import NoThreadError
+from logstream.fleet import shipped
 from logstream.fleet.shipped import ShippedLog
 from logstream.fleet.words import PUSH, START, Data, Message, Missing, More, Read, Reply
 
@@ -79,6 +81,25 @@ def test_rotated_files_are_read_to_their_ends_one_after_the_other(
     said.clear()
     log.read(read(cursor_text(9, b"one\nrest\n")))
     assert said == [Reply("build", 1, START, 4, True, True, b"new\n")]
+
+
+def test_what_is_written_just_before_a_rotation_is_pushed(
+    log: ShippedLog, path: Path, said: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes between the read and the look at the path goes out, though the path leads elsewhere by then."""
+    path.touch()
+    assert log.follow()
+
+    def rotate_and_look(path_looked_at: str) -> os.stat_result | None:
+        monkeypatch.setattr(shipped, "stat_log", stat_log)
+        path.write_bytes(b"last words\n")
+        path.rename(path.with_suffix(".1"))
+        path.write_bytes(b"new\n")
+        return stat_log(path_looked_at)
+
+    monkeypatch.setattr(shipped, "stat_log", rotate_and_look)
+    log.push()
+    assert said == [Data("build", START, 11, b"last words\n"), More("build", 4)]
 
 
 def test_rotated_files_are_not_held_for_ever(log: ShippedLog, path: Path, said: list[Message]) -> None:
