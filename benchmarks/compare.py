@@ -128,20 +128,25 @@ def burst(server: Server) -> str:
 def rewrite(server: Server) -> str:
     """A rewrite: 2000 lines are replaced by 500 others, and then by 6000"""
     log = server.log("log")
-    log.write_text("".join(f"<old:{number:04}>\n" for number in range(2000)))
+    log.write_text(_numbered("old", 2000))
     found = []
     with Follower(server) as viewer:
         viewer.await_text("<old:1999>", 3.0)
         viewer.drain(0.5)
         for word, count in (("few", 500), ("many", 6000)):
             viewer.forget()
-            log.write_text("".join(f"<{word}:{number:04}>\n" for number in range(count)))
+            log.write_text(_numbered(word, count))
             viewer.await_text(f"<{word}:{count - 1:04}>", 2.0)
             viewer.drain(0.5)
             lines = len(set(re.findall(rb"<%b:\d+>" % word.encode(), viewer.last)))
             said = re.search(rb'"isInitial": ?true|truncated', viewer.last)
             found.append(f"{lines} of {count} lines, {'and the viewer is told' if said else 'behind the old ones'}")
     return "; ".join(found)
+
+
+def _numbered(word: str, count: int) -> str:
+    """Lines whose length divides a page's: a file that is read while it is written ends within none of them."""
+    return "".join(f"<{word}:{number:04}>".ljust(15) + "\n" for number in range(count))
 
 
 def large(server: Server) -> str:

@@ -5,13 +5,14 @@ Offsets and sizes are bytes, places in a text are characters.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .escapes import plain
 from .lineindex import LineIndex, LineIndexes, LineNumbers
@@ -20,6 +21,7 @@ from .logfile import LogFile
 from .pacing import Pace
 from .patterns import Pattern
 from .places import Places
+from .worker import Hanging, Worker
 
 MOST_AT_ONCE = 4  # searches
 MOST_HITS = 10_000  # of one search
@@ -108,11 +110,28 @@ class Searches:
         self._indexes = indexes
         self._pace = pace
         self._others = others
-        self.places = Places(MOST_AT_ONCE, "searches are going on")
+        self._places = Places(MOST_AT_ONCE, "searches are going on")
+        self._hanging = Hanging()
 
-    def run(self, session_name: str, file: LogFile, query: Query) -> Iterator[Hit | Progress | End]:
-        """What is found in a session's log; the last one is an End. Raises OSError."""
-        with self._pace.work(self._others) as rest:
+    def enter(self) -> contextlib.ExitStack:
+        """A place for one who searches, to be closed. Raises BusyError."""
+        return self._places.enter()
+
+    def worker(self) -> Worker[Any]:
+        """One that searches for one owner, to be closed, and is left alone where a log hangs."""
+        return Worker(self._hanging)
+
+    def run(
+        self, session_name: str, file: LogFile, query: Query, live: Callable[[], object]
+    ) -> Generator[Hit | Progress | End]:
+        """What is found in a session's log; the last one is an End. Calls `live()` now and then. Raises OSError."""
+        with self._pace.work(self._others) as pause:
+
+            def rest() -> None:
+                live()
+                pause()
+                live()
+
             yield from search(file, query, self._indexes.of(session_name, file), rest)
 
 
@@ -275,8 +294,11 @@ def _excerpt(shown: bytes, place: int = 0) -> tuple[str, int, bool]:
 def _count_lines(file: LogFile, offset: int, index: LineIndex, rest: Callable[[], object]) -> None:
     """Have the lines before an offset counted, however many there are."""
     while index.lacks(offset) and file.size() >= offset:
-        if not index.extend(file, min(offset, index.covered + _COUNTED), rest):
+        covered = index.covered
+        if not index.extend(file, min(offset, covered + _COUNTED), rest):
             time.sleep(0.01)  # another thread is at it
+        if index.covered > covered:
+            rest()
 
 
 def _complete(hit: Hit, file: LogFile, context: int, numbers: LineNumbers) -> Hit:

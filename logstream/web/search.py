@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -13,8 +14,9 @@ from flask import Blueprint, Response, request
 from ..engine.logfile import LogFile
 from ..engine.manager import LogStreamManager
 from ..engine.patterns import Pattern
-from ..engine.search import MOST_CONTEXT, MOST_HITS, End, Hit, Query
+from ..engine.search import MOST_CONTEXT, MOST_HITS, End, Hit, Progress, Query
 from ..engine.sessions import unreadable
+from ..engine.worker import HangsError, Worker
 from ..protocol import ProtocolError
 from .endpoint import current_endpoint
 from .query import OptionError, check_options, flag, number
@@ -41,13 +43,14 @@ def _search(name: str) -> Response:
         raise OptionError("'format' must be text, or left out for JSON lines.")
     file = current_endpoint().open_log(name)  # an error is said by the status
     if is_text:
-        return _begin(lambda: _text(name, file, query))
+        return _begin(lambda worker: _text(worker, name, file, query))
     file.close()
-    return _begin(lambda: _hits([name], query, named=False))
+    return _begin(lambda worker: _hits(worker, [name], query, named=False))
 
 
-def _text(name: str, file: LogFile, query: Query) -> Response:
-    lines = matching_lines(current_endpoint().manager.searches, name, file, query)
+def _text(worker: Worker[Any], name: str, file: LogFile, query: Query) -> Response:
+    searches = current_endpoint().manager.searches
+    lines = worker.items(name, lambda live: matching_lines(searches, name, file, query, live))
     return text_response(name, f"{name}.matches.txt", lines)
 
 
@@ -61,7 +64,7 @@ def _search_all() -> Response:
     except OSError as error:
         return plain_answer(unreadable(error), 503)
     names = [session.name for session in sessions if endpoint.gate.allows(session.name)]
-    return _begin(lambda: _hits(names, query, named=True))
+    return _begin(lambda worker: _hits(worker, names, query, named=True))
 
 
 def _query(options: tuple[str, ...]) -> Query:
@@ -80,25 +83,33 @@ def _query(options: tuple[str, ...]) -> Query:
     )
 
 
-def _begin(answer: Callable[[], Response]) -> Response:
+def _begin(answer: Callable[[Worker[Any]], Response]) -> Response:
     """An answer that is made while it goes out, if there is a place for one more."""
-    place = current_endpoint().manager.searches.places.enter()
-    try:
-        response = answer()
-    except BaseException:
-        place.close()
-        raise
-    response.call_on_close(place.close)
+    searches = current_endpoint().manager.searches
+    with searches.enter() as place:
+        worker = searches.worker()
+        place.callback(worker.close)
+        response = answer(worker)
+        response.call_on_close(place.pop_all().close)
     return response
 
 
-def _hits(names: list[str], query: Query, *, named: bool) -> Response:
-    response = Response(_lines(current_endpoint().manager, names, query, named), mimetype="application/x-ndjson")
+def _hits(worker: Worker[Any], names: list[str], query: Query, *, named: bool) -> Response:
+    lines = _lines(current_endpoint().manager, worker, names, query, named)
+    response = Response(lines, mimetype="application/x-ndjson")
     response.headers["X-Accel-Buffering"] = "no"  # or nginx would keep hits back
     return response
 
 
-def _lines(manager: LogStreamManager, names: list[str], query: Query, named: bool) -> Iterator[bytes]:
+def _find(
+    manager: LogStreamManager, name: str, query: Query, live: Callable[[], None]
+) -> Generator[Hit | Progress | End]:
+    return manager.searches.run(name, manager.open_log(name), query, live)
+
+
+def _lines(
+    manager: LogStreamManager, worker: Worker[Any], names: list[str], query: Query, named: bool
+) -> Iterator[bytes]:
     """The answer. A client that is gone is noticed when it is written to, which is twice a second at least."""
     read, left = 0, query.limit
     end: dict[str, Any] = {"more": False}
@@ -109,7 +120,7 @@ def _lines(manager: LogStreamManager, names: list[str], query: Query, named: boo
         waiting = bytearray()  # what was found since the last piece of the answer
         try:
             limited = dataclasses.replace(query, limit=left)
-            for found in manager.searches.run(name, manager.open_log(name), limited):
+            for found in worker.items(name, functools.partial(_find, manager, name, limited)):
                 if isinstance(found, Hit):
                     left -= 1
                     waiting += _line(({"session": name} if named else {}) | _fields(found))
@@ -125,7 +136,8 @@ def _lines(manager: LogStreamManager, names: list[str], query: Query, named: boo
         except (OSError, ProtocolError) as error:
             logger.warning("session %r cannot be searched: %s", name, error)
             if not named:
-                waiting += _line({"error": f"Session {name!r} cannot be read."})
+                problem = "does not answer just now" if isinstance(error, HangsError) else "cannot be read"
+                waiting += _line({"error": f"Session {name!r} {problem}."})
             yield bytes(waiting)
             if not named:
                 return

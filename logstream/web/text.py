@@ -9,7 +9,7 @@ import select
 import socket
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -90,15 +90,20 @@ def _has_left(client: socket.socket) -> bool:
         return True
 
 
-def matching_lines(searches: Searches, session_name: str, file: LogFile, query: Query) -> Iterator[str]:
-    """All lines of a log as it is now that match, as a terminal shows them. Raises OSError."""
+def matching_lines(
+    searches: Searches, session_name: str, file: LogFile, query: Query, live: Callable[[], object]
+) -> Generator[str]:
+    """All lines of a log as it is now that match, as a terminal shows them. Calls `live()` now and then.
+
+    Raises OSError.
+    """
     start: int | None = query.start
     stop = file.size() if query.stop is None else query.stop
     ended, place = True, -1  # whether the last line that was given is whole, and where what follows it begins
     while start is not None:
         part = dataclasses.replace(query, start=start, stop=stop, limit=MOST_HITS)
         start = None
-        for found in searches.run(session_name, file, part):
+        for found in searches.run(session_name, file, part, live):
             if isinstance(found, Hit):
                 data = file.read(found.offset, found.end - found.offset)
                 text = plain(data.removesuffix(b"\n")).decode(errors="replace")

@@ -287,11 +287,11 @@ def test_there_is_a_bound_on_searches_at_once(tmp_path: Path) -> None:
     pace = Pace()
     indexes = LineIndexes(str(tmp_path), ".out", StateDirectory(str(tmp_path / "state")), pace)
     searches = Searches(indexes, pace, lambda: False)
-    places = [searches.places.enter() for _ in range(MOST_AT_ONCE)]
+    places = [searches.enter() for _ in range(MOST_AT_ONCE)]
     with pytest.raises(BusyError):
-        searches.places.enter()
+        searches.enter()
     places.pop().close()
-    places.append(searches.places.enter())
+    places.append(searches.enter())
     for place in places:
         place.close()
 
@@ -343,7 +343,7 @@ def test_searches_rest_where_others_follow(tmp_path: Path) -> None:
     indexes = LineIndexes(str(tmp_path), ".out", StateDirectory(str(tmp_path / "state")), pace)
     try:
         searches = Searches(indexes, pace, others)
-        *_, end = searches.run("log", file, Query(Pattern("needle")))
+        *_, end = searches.run("log", file, Query(Pattern("needle")), lambda: None)
         assert isinstance(end, End)
         assert asked > 0
     finally:

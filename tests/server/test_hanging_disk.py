@@ -7,8 +7,11 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from logstream.engine.search import MOST_AT_ONCE
 
 from ..hanging_disk import HangingDisk
 from ..serving import ServerProcess, Starting, wait_until
@@ -194,6 +197,34 @@ def test_a_log_on_a_disk_that_hangs_keeps_its_readers_other_logs_loading(
         assert viewer.texts.length(hanging_name) < size
         disk.answer()
         viewer.read_until(lambda: viewer.texts.length(hanging_name) == size)
+
+
+@pytest.mark.parametrize("call", ["read", "getattr"])
+def test_searches_go_on_while_a_disk_hangs(server: ServerProcess, disk: HangingDisk, session: str, call: str) -> None:
+    """A search of all finds what the others have, one of the log itself ends with an error, and no place is held."""
+    names = [f"{session}-hanging{number}" for number in range(2)]
+    for name in names:
+        behind = disk.show(server.log(name))
+        behind.write_text(f"needle of {session}\n")
+        disk.hang(call, behind)
+    server.log(f"{session}-healthy").write_text(f"needle of {session}\n")
+
+    def find(path: str) -> list[dict[str, Any]]:
+        answer = server.fetch(f"{path}?q=needle+of+{session}")
+        assert answer.status == 200
+        return [json.loads(line) for line in answer.body.splitlines()]
+
+    for _ in range(MOST_AT_ONCE + 1):
+        *hits, end = find("/search")
+        assert [hit["session"] for hit in hits if "session" in hit] == [f"{session}-healthy"]
+        assert not end["more"]
+    if call == "read":
+        for name in names:
+            assert find(f"/sessions/{name}/search")[-1] == {"error": f"Session {name!r} does not answer just now."}
+    disk.answer()
+    wait_until(lambda: len([hit for hit in find("/search") if "session" in hit]) == 3)
+    for name in names:
+        assert find(f"/sessions/{name}/search")[0]["text"] == f"needle of {session}"
 
 
 @needs_tmux
