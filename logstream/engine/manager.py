@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -174,8 +174,9 @@ class LogStreamManager:
             subscription = client.subscriptions.pop(session_name, None) if client is not None else None
         if client is None or subscription is None:
             return False
-        self._leave(subscription)
-        client.catchup.end(subscription, _GRACE)
+        for one in _with_those_before(subscription):
+            self._leave(one)
+            client.catchup.end(one, _GRACE)
         self._discard(ws)
         return True
 
@@ -361,13 +362,13 @@ class LogStreamManager:
         is_wanted: Callable[[], bool],
     ) -> None:
         """Take a client in, with a reader that becomes its own, and send it the first message."""
-        added = False
+        added, subscription = False, None
         while not added:
             known = self._completions.find(session_name) if reader is not None else None
             end = known.end_in(reader.file) if known is not None and reader is not None else None
             with self._lock:
-                if not is_wanted():
-                    return
+                if not is_wanted() or (subscription is not None and self._latest(session_name, ws) is not subscription):
+                    return  # nobody wants it, or not any more
                 problem = self._problem(session_name, ws)
                 if problem:
                     break
@@ -378,12 +379,14 @@ class LogStreamManager:
                     feed = self._feeds.get(session_name) or self._make_feed(session_name)
                     self._feeds[session_name] = feed
                 subscription = Subscription(ws, feed, reader, client.catchup.enqueue, cursors=cursors, resumed=resumed)
-                earlier = client.subscriptions.get(session_name)
+                earlier = subscription.before = client.subscriptions.get(session_name)
                 client.subscriptions[session_name] = subscription
             added = feed.add(subscription, earlier if earlier is not None and earlier.feed is feed else None)
             if earlier is not None:
-                self._leave(earlier)
-                client.catchup.end(earlier, None)
+                for one in _with_those_before(earlier):
+                    self._leave(one)
+                    client.catchup.end(one, None)
+                subscription.before = None
             if not added:
                 self._drop(feed)
         if problem:
@@ -393,6 +396,7 @@ class LogStreamManager:
             self._news.settle()
             self.times.settle()
             self._complete_if_known(session_name)  # if so, since we looked
+        assert subscription is not None
         client.catchup.begin(subscription)
 
     def _hear(self, names: list[str] | None) -> None:
@@ -513,6 +517,10 @@ class LogStreamManager:
 
     # What follows is called with the lock held.
 
+    def _latest(self, session_name: str, ws: Hashable) -> Subscription | None:
+        client = self._clients.get(ws)
+        return client.subscriptions.get(session_name) if client is not None else None
+
     def _client(self, ws: Hashable) -> _Client:
         client = self._clients.get(ws)
         if client is None:
@@ -540,3 +548,11 @@ class LogStreamManager:
             meter=self._meter,
             sharing=self._sharing,
         )
+
+
+def _with_those_before(subscription: Subscription) -> Iterator[Subscription]:
+    """It, and those in whose place it was to be: another thread may have come no further than to say so."""
+    one: Subscription | None = subscription
+    while one is not None:
+        yield one
+        one = one.before

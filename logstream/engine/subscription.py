@@ -101,7 +101,7 @@ class Subscription:
     """
 
     __slots__ = (
-        *("at_end", "cursors", "driver", "due", "end", "feed"),
+        *("at_end", "before", "cursors", "driver", "due", "end", "feed"),
         *("initial", "on_behind", "pending", "reader", "reading", "state", "ws"),
     )
 
@@ -130,6 +130,7 @@ class Subscription:
         self.pending: Message | None = None  # refused when live, and now to be sent first
         self.end: LogEnd | None = None  # once the session is complete
         self.at_end = False  # the last message carried all that the file held
+        self.before: Subscription | None = None  # its client's earlier one of the session, until that is ended
         self.driver: int | None = None  # the thread that drives it now; guarded by its client's catch-up
         self.reading: object = None  # another one with each read of its driver's, which may hang; None between them
 

@@ -90,6 +90,39 @@ def test_when_lines_arrived(open_page: Opening, server: ServerProcess, browser: 
     browser.run("localStorage.clear()")
 
 
+def test_a_time_that_was_entered_stays(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
+    """The field begins with the time of the line that is read, but for who has entered another one by then."""
+    log = server.log("entered")
+    log.write_text("line\n")
+    seen = int(time.time()) - 1000
+    note_arrivals(server, "entered", {5: (seen, seen)})
+    page = open_page("entered")
+    page.await_text("line\n")
+    field = "document.querySelector('#go-to-time input')"
+    shown = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seen)).removesuffix(":00")
+    type_keys(browser, "T")
+    browser.await_so(f"{field}.value === values[0]", shown)
+    type_keys(browser, Keys.ESCAPE)
+    browser.run(
+        f"""{field}.value = '';
+        const ask = window.fetch;
+        window.fetch = (...question) => !`${{question[0]}}`.includes('/times?') ? ask(...question)
+            : new Promise((done) => {{
+                window.answer = () => {{
+                    window.fetch = ask;
+                    const answer = ask(...question);
+                    done(answer);
+                    return answer.then(() => new Promise((later) => setTimeout(later, 100)));
+                }};
+            }});"""
+    )
+    type_keys(browser, "T")
+    browser.await_so("window.answer !== undefined")
+    browser.run(f"{field}.value = '2001-02-03T04:05:06'")
+    browser.driver.execute_async_script("window.answer().then(arguments[0])")
+    assert browser.run(f"return {field}.value") == "2001-02-03T04:05:06"
+
+
 def test_what_can_be_downloaded(open_page: Opening, server: ServerProcess, browser: Browser, tmp_path: Path) -> None:
     """The keyboard opens the menu; each entry gives a file of its name; Escape closes it."""
     server.log("loaded").write_bytes(b"\x1b[31mred\x1b[0m\r\n")

@@ -120,11 +120,13 @@ export class LineTimes {
     this.#input.focus();
     if (this.#input.value !== "") return;
     this.#input.value = localTime(new Date());
+    const now = this.#input.value; // as the field has it
     if (place === null) return;
     try {
       const [span] = await this.#arrivals.between(place, place + 1);
       const time = span?.latest ?? span?.earliest ?? null;
-      if (time !== null) this.#input.value = localTime(new Date(time * 1000));
+      if (time === null || this.#input.value !== now) return; // the reader was faster
+      this.#input.value = localTime(new Date(time * 1000));
     } catch {
       // The reader's own time is as good a beginning.
     }
