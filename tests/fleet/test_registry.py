@@ -20,6 +20,7 @@ from logstream.fleet.registry import Announced, Announcer, Registry
 from logstream.fleet.words import START, Names
 
 from ..serving import wait_until
+from ..stopwatch import Stopwatch
 from .conftest import Fleet
 from .fleetparts import RedisServer
 from .test_fleet import listed
@@ -161,8 +162,8 @@ def test_ten_thousand_sessions_are_listed_in_time(fleet: Fleet) -> None:
     wait_until(lambda: len(listed(dashboard)) == 10_000)
     took = []
     for _ in range(10):
-        began = time.monotonic()
+        watch = Stopwatch()
         body = dashboard.request("/sessions")[1]
-        took.append(time.monotonic() - began)
+        took.append(watch.seconds())
         assert len(json.loads(body)) == 10_000
     assert min(took) < 0.3

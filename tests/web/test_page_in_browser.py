@@ -488,13 +488,13 @@ def test_the_page_keeps_the_last_lines_only(open_page: Opening, server: ServerPr
 
 @contextlib.contextmanager
 def pouring(path: Path) -> Iterator[None]:
-    """Writes 10,000 coloured lines a second to a log, on a thread of its own."""
+    """Writes 10,000 coloured lines a second to a log, on a thread of its own: fewer than a page keeps."""
     ended = threading.Event()
 
     def pour() -> None:
         with path.open("a") as file:
             number = 0
-            while not ended.wait(0.01):
+            while number < 90_000 and not ended.wait(0.01):
                 for _ in range(100):
                     file.write(f"\x1b[32mINFO\x1b[0m {number} some text that is as long as lines of a log often are\n")
                     number += 1
