@@ -12,19 +12,23 @@ from collections.abc import Iterator
 from .serving import wait_until
 from .stopwatch import Stopwatch, descendants
 
-_SPIN = "while True: pass"
-_SLEEP = "import time; time.sleep(600)"
+_READY = "print(flush=True)"
+_SPIN = f"{_READY}\nwhile True: pass"
+_SLEEP = f"import time; {_READY}; time.sleep(600)"
 
 
 @contextlib.contextmanager
 def children(code: str, count: int = 1) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes of ours, which are ended."""
+    """Processes of ours, once they have said that they are ready; they are ended."""
     with contextlib.ExitStack() as stack:
         started = []
         for _ in range(count):
-            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", code]))
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE))
             stack.callback(process.kill)
             started.append(process)
+        for process in started:
+            assert process.stdout is not None
+            process.stdout.readline()
         yield started
 
 
@@ -33,7 +37,7 @@ def test_time_in_which_nobody_wants_a_processor_counts() -> None:
     with children(_SLEEP):
         watch = Stopwatch()
         begun = time.monotonic()
-        time.sleep(0.5)
+        time.sleep(1)
         assert watch.seconds() <= time.monotonic() - begun + 0.1
         assert watch.seconds() > 0.2
 
