@@ -90,7 +90,7 @@ export class AllSearch {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof SearchError)) throw error;
-      this.#state = "";
+      this.#searching.abort(SENT_AWAY); // so that nothing else is said in the next frame
       this.#line.say(error.message, error.isWrong);
     }
   }

@@ -62,6 +62,7 @@ export class ErrorLines {
     this.#finder?.close();
     this.#finder = null;
     this.#current = null;
+    this.#say("");
   }
 
   /** Go to the next one, or the previous one. @param {boolean} isBack */
@@ -69,15 +70,17 @@ export class ErrorLines {
     const { size } = this.#reader;
     const pattern = { q: this.#pattern.value, regex: true, case: false };
     const finder = (this.#finder ??= new Finder(this.#server, pattern, size, () => {}));
+    const isWanted = this.#reader.look();
     clearTimeout(this.#saying);
-    this.#saying = setTimeout(() => this.#say("Searching …"), SLOW);
+    this.#saying = setTimeout(() => this.#show("Searching …"), SLOW);
     try {
       await finder.catchUp(size);
       const step = await this.#callbacks.stepFrom(finder, this.#current, isBack);
       if (finder !== this.#finder) return;
-      if (step === null) this.#say("No line looks like an error.");
+      if (!isWanted()) this.#say("");
+      else if (step === null) this.#say("No line looks like an error.");
       else this.#say(step.wrapped ? (isBack ? "On from the end." : "On from the beginning.") : "");
-      if (step === null) return;
+      if (step === null || !isWanted()) return;
       this.#callbacks.onGo();
       this.#current = step.hit;
       this.#reader.goTo(step.hit.offset, { mark: [step.hit.offset, step.hit.offset] });
@@ -89,8 +92,13 @@ export class ErrorLines {
   /** Say something beside the log for a moment. @param {string} text */
   #say(text) {
     clearTimeout(this.#saying);
+    this.#show(text);
+    if (text !== "") this.#saying = setTimeout(() => this.#show(""), SAID);
+  }
+
+  /** @param {string} text */
+  #show(text) {
     this.#said.textContent = text;
     this.#said.hidden = text === "";
-    if (text !== "") this.#saying = setTimeout(() => this.#say(""), SAID);
   }
 }

@@ -129,6 +129,8 @@ export class ExcerptView {
       clearTimeout(waiting);
     }
     if (generation !== this.#generation) return false;
+    this.#generation += 1; // what was asked for meanwhile is for the lines before
+    this.#asking.clear();
     this.#succeed();
     this.say(this.marks !== null && this.marks[0] >= answer.size ? shorter(answer.size, this.marks[0]) : "");
     this.size = answer.size;

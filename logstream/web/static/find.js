@@ -52,6 +52,8 @@ export class Find {
   /** The hit that was gone to. @type {Place | null} */
   #current = null;
   #wrapped = "";
+  /** Why there was no next hit. @type {SearchError | null} */
+  #failure = null;
   #isStepping = false;
   #isFiltering = false;
   #hasList = new Choice("hit-list", /** @type {boolean} */ (true));
@@ -163,6 +165,7 @@ export class Find {
     this.#matcher = null;
     this.#current = null;
     this.#wrapped = "";
+    this.#failure = null;
     this.#isStepping = false;
     this.#closeWindow();
     this.#marks.show(null);
@@ -209,7 +212,8 @@ export class Find {
   #say() {
     const finder = this.#finder;
     if (finder === null) return;
-    const { error, isComplete, count } = finder;
+    const { isComplete, count } = finder;
+    const error = finder.error ?? this.#failure;
     if (error !== null) {
       this.#line.say(error.message, error.isWrong);
       return;
@@ -229,15 +233,19 @@ export class Find {
   async #step(isBack) {
     const finder = this.#finder;
     if (finder === null) return;
+    const isWanted = this.#reader.look();
+    this.#failure = null;
     this.#isStepping = true;
     this.#later();
     try {
       const step = await this.#stepFrom(finder, this.#current, isBack);
       if (finder !== this.#finder) return;
       this.#wrapped = step?.wrapped ? (isBack ? ", on from the end" : ", on from the beginning") : "";
-      if (step !== null) this.#go(step.hit);
+      if (step !== null && isWanted()) this.#go(step.hit);
     } catch (error) {
-      if (error !== SENT_AWAY && finder === this.#finder) this.#line.say(sentenceOf(error), error instanceof SearchError && error.isWrong);
+      if (finder !== this.#finder) return;
+      if (error instanceof SearchError) this.#failure = error;
+      else if (error !== SENT_AWAY) throw error;
     }
     this.#isStepping = false;
     this.#later();
@@ -277,6 +285,7 @@ export class Find {
 
   /** @param {Place} hit */
   #go({ offset, end }) {
+    this.#failure = null;
     this.#current = { offset, end };
     this.#marks.point(offset);
     if (this.#isFiltering) {
@@ -384,7 +393,7 @@ export class Find {
     try {
       await finder.look(from > 0 ? await this.#server.lineAt(from) : 0, to);
     } catch {
-      // What is not marked now is when it is looked at again.
+      this.#looked = [0, 0]; // what is not marked now is when it is looked at again
     }
   }
 }

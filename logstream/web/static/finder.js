@@ -128,6 +128,7 @@ export class Finder {
     try {
       if (size > 0) from = await this.#server.lineAt(size - 1); // that line may have grown
       this.#size = this.#grown;
+      if (!this.error?.isWrong) this.error = null;
     } catch (error) {
       this.#fail(error);
     }
@@ -250,7 +251,7 @@ export class Finder {
    * @throws {SearchError}
    */
   async look(from, to) {
-    await this.#run(LISTING, () => ({ from, to, limit: MOST_OF_ONE }), this.#ended.signal);
+    await this.#run(LISTING, () => ({ from, to, limit: MOST_COUNTED }), this.#ended.signal);
   }
 
   /**

@@ -4,6 +4,8 @@
 import { SearchError } from "./search-stream.js";
 import { SENT_AWAY } from "./turns.js";
 
+const ANEW = 3000; // milliseconds until it is tried again to load what could not be
+
 /**
  * @typedef {import("./search-stream.js").Hit} Hit
  * @typedef {import("./finder.js").Finder} Finder
@@ -82,6 +84,7 @@ export class HitWindow {
       if (this.#ended.signal.aborted || error === SENT_AWAY) return;
       if (!(error instanceof SearchError)) throw error;
       this.error = error.message;
+      if (!error.isWrong) setTimeout(() => this.#ended.signal.aborted || this.load(side), ANEW);
     } finally {
       this.#loading[side] = null;
     }
@@ -112,7 +115,14 @@ export class HitWindow {
     const old = changed === Infinity ? -1 : this.hits.findIndex(isOld);
     const kept = old < 0 ? this.hits.length : old;
     const place = this.hits[kept]?.offset ?? Math.min(changed, this.hits.at(-1)?.end ?? this.#place);
-    const { hits, isAll } = await this.#finder.page("after", place, page, context, this.#ended.signal);
+    let found;
+    try {
+      found = await this.#finder.page("after", place, page, context, this.#ended.signal);
+    } catch (error) {
+      this.#changed = Math.min(this.#changed, changed);
+      throw error;
+    }
+    const { hits, isAll } = found;
     this.hits.splice(kept, Infinity, ...hits);
     this.isAll.after = isAll && this.#changed === Infinity;
     const over = this.hits.length - this.#bounds.most;

@@ -133,11 +133,13 @@ export class LineTimes {
   }
 
   async #goToTime() {
-    const { reader } = this.#parts;
+    const { reader, form } = this.#parts;
     const time = new Date(this.#input.value).getTime() / 1000;
     if (Number.isNaN(time)) return;
+    const isWanted = reader.look();
     try {
       const { offset } = await this.#arrivals.at(time);
+      if (form.hidden || !isWanted()) return;
       this.#say("");
       this.#shown.value = true;
       if (await reader.goTo(offset, { mark: [offset, offset] })) this.#close();

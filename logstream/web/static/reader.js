@@ -45,6 +45,7 @@ export class Reader {
   /** Where to go when the server has answered. @type {{ show: () => Promise<boolean>, done: (isShown: boolean) => void } | null} */
   #next = null;
   #going = false;
+  #wishes = 0; // how often a place was wanted
   /** @type {((elements: HTMLElement[]) => void)[]} */
   #onLines = [];
   /** @type {(() => void)[]} */
@@ -100,6 +101,7 @@ export class Reader {
    * @returns {Promise<boolean>} whether it is shown; else it is said why not, and tried again
    */
   async goTo(offset, { mark } = {}) {
+    this.look();
     this.#leaveLive();
     if (mark !== undefined) this.mark(mark);
     return this.#go(() => this.#excerpt.show(offset, { share: mark ? SHARE : 0 }));
@@ -108,6 +110,7 @@ export class Reader {
   /** Show the first line of the log, in the live view where that has it. */
   goToBeginning() {
     if (!this.#isLive || this.#missing) return this.goTo(0);
+    this.look();
     this.#live.goToTop();
     return true;
   }
@@ -116,6 +119,7 @@ export class Reader {
   async goToLines() {
     const place = this.#live.place;
     if (!this.#isLive) return true;
+    this.look();
     this.#leaveLive();
     if (place === null) return this.#go(() => this.#excerpt.show(Math.max(0, this.size - 1)));
     const isNear = place.lines < NEAR;
@@ -137,6 +141,7 @@ export class Reader {
 
   /** Show the end, live. */
   goLive() {
+    this.look();
     this.#next?.done(false);
     this.#next = null;
     if (!this.#isLive) {
@@ -174,6 +179,13 @@ export class Reader {
   /** Be told when the log begins anew: offsets from before are of another text. @param {() => void} listener */
   onRestart(listener) {
     this.#onRestart.push(listener);
+  }
+
+  /** A place is looked for, to go there. @returns {() => boolean} whether that is still wanted, and no other place since */
+  look() {
+    this.#wishes += 1;
+    const wish = this.#wishes;
+    return () => wish === this.#wishes;
   }
 
   // What the page tells

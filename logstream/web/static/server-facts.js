@@ -29,6 +29,7 @@ export class ServerFacts {
   /** The question that has no answer yet. @type {Promise<void> | null} */
   #asking = null;
   #ended = false;
+  #failed = false; // the last question had no answer
 
   /**
    * @param {string} url of the session
@@ -44,8 +45,8 @@ export class ServerFacts {
   }
 
   /**
-   * Ask, and then again and again while answers have a size, or the session is on another host, and somebody looks. Does
-   * not fail: no answer is none.
+   * Ask, and then again and again while answers have a size, or there is none, or the session is on another host, and
+   * somebody looks. Does not fail.
    */
   ask() {
     this.#ended = false;
@@ -53,9 +54,10 @@ export class ServerFacts {
   }
 
   /** The session has ended: ask no more after a last time. */
-  end() {
+  async end() {
     if (this.#ended) return;
     this.#ended = true;
+    await this.#asking; // that may be answered from before
     this.#ask();
   }
 
@@ -69,12 +71,14 @@ export class ServerFacts {
   }
 
   #askAgain() {
-    if ((this.size !== null || this.#isElsewhere) && !this.#ended && !document.hidden) this.#ask();
+    const isOpen = !this.#ended && (this.size !== null || this.#isElsewhere);
+    if ((isOpen || this.#failed) && !document.hidden) this.#ask();
   }
 
   async #fetch() {
     /** @type {Record<string, unknown> | null} */
     let found = null;
+    this.#failed = true;
     try {
       const headers = { Accept: "application/json" };
       const answer = await fetch(this.#url, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
@@ -86,6 +90,7 @@ export class ServerFacts {
     } catch {
       return; // there is no server now, or none that answers
     }
+    this.#failed = false;
     const { columns, rows, state, exit_status: exitStatus, away } = found ?? {};
     this.isRunning = state === "running";
     this.size = isCount(columns) && isCount(rows) ? { columns, rows } : null;

@@ -100,8 +100,10 @@ function addKeys() {
     wraps.value = !wraps.value;
   };
   const toLines = async () => {
-    await reader.goToLines();
-    reader.focusNumber();
+    const going = reader.goToLines();
+    const { activeElement } = document;
+    await going;
+    if (document.activeElement === activeElement) reader.focusNumber(); // else the reader does something else by then
   };
   keys.add({ key: "Home", label: "Go to the beginning of the log", action: toBeginning });
   keys.add({ key: "End", label: "Follow the end", action: () => reader.goLive() });

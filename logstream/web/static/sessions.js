@@ -8,6 +8,7 @@ import { keep, kept } from "./page-memory.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
+const PATIENCE = 15_000; // milliseconds that an answer may take
 const SLICE = 10; // milliseconds for which rows are made in one go, so that the page goes on answering meanwhile
 
 /**
@@ -29,6 +30,7 @@ const rows = new Map(); // by session name
 let sessions = []; // as they were last heard of
 let version = ""; // which answer that was
 let isPointedAt = false; // and so nothing moves
+let showings = 0; // how often something was shown: who makes rows gives way to the next one
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer = undefined;
@@ -51,7 +53,7 @@ async function refresh() {
   clearTimeout(timer);
   if (document.hidden) return;
   try {
-    const response = await fetch(address, { cache: "no-cache", redirect: "manual" });
+    const response = await fetch(address, { cache: "no-cache", redirect: "manual", signal: AbortSignal.timeout(PATIENCE) });
     if (response.status === 401 || response.status === 403 || response.type === "opaqueredirect") {
       location.reload();
       return;
@@ -103,6 +105,8 @@ function setConnection(name, word = name) {
 
 /** Show what was heard: first what has changed in the rows that there are, then those that are new. */
 async function show() {
+  showings += 1;
+  const showing = showings;
   const fresh = [];
   for (const session of sessions) {
     const row = rows.get(session.name);
@@ -112,7 +116,7 @@ async function show() {
   arrange();
   table.hidden = sessions.length === 0 || !trouble.hidden;
   empty.hidden = sessions.length > 0 || !trouble.hidden;
-  while (fresh.length > 0 && !isPointedAt) {
+  while (fresh.length > 0 && !isPointedAt && showing === showings) {
     const until = performance.now() + SLICE;
     do {
       const session = /** @type {Session} */ (fresh.shift());

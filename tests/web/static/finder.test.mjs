@@ -251,3 +251,53 @@ test("A finder that is closed asks nothing more.", async () => {
   await settle(() => server.atOnce === 0);
   assert.equal(finder.count, 0);
 });
+
+test("A window whose server was away for a while loads again.", async (context) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  context.after(() => mock.timers.reset());
+  const server = new FakeServer();
+  server.log = "x\n".repeat(5);
+  const finder = new Finder(server, PATTERN, server.log.length, () => {});
+  const window = new HitWindow(finder, 0, { page: 10, most: 30, context: 1 }, () => {});
+  finder.onGrown = (from) => window.grown(from);
+  server.refuses = new SearchError("The server cannot be reached.", false);
+  await window.load("after");
+  assert.equal(window.error, "The server cannot be reached.");
+  server.refuses = null;
+  mock.timers.tick(3000);
+  await settle(() => window.hits.length === 5);
+  assert.deepEqual([window.error, window.isAll.after], [null, true]);
+  server.refuses = new SearchError("The server cannot be reached.", false);
+  server.log += "y\n";
+  finder.grow(server.log.length);
+  mock.timers.tick(400);
+  await settle(() => window.error !== null && !window.isLoading);
+  server.refuses = null;
+  mock.timers.tick(3000);
+  await settle(() => window.error === null);
+  assert.equal(window.hits.at(-1).after.at(-1).text, "y\n");
+  window.close();
+});
+
+test("A server that answers again is no trouble any more.", async (context) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  context.after(() => mock.timers.reset());
+  const server = new FakeServer();
+  server.search = async ({ from = 0, limit, to = 1e6 }, { onHit }) => {
+    for (let hit = 0; hit < limit; hit += 1) onHit({ offset: from + 10 * hit, end: from + 10 * hit + 10, after: [] });
+    return { read: 10 * limit, more: from + 10 * limit < to };
+  };
+  const finder = new Finder(server, PATTERN, 1e6, () => {});
+  await finder.countAll();
+  assert.equal(finder.count, MOST_COUNTED);
+  server.lineAt = async () => {
+    throw new SearchError("The server does not answer.", false);
+  };
+  finder.grow(1e6 + 10);
+  mock.timers.tick(400);
+  await settle(() => finder.error !== null);
+  await turn();
+  server.lineAt = async () => 1e6;
+  mock.timers.tick(3000);
+  await settle(() => finder.error === null);
+});
