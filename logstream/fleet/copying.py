@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 
+from ..engine.logfile import stat_log
 from .spool import CopyLock, SpoolFile
 from .words import Data, Done, More, Reply, offset_of
 
@@ -50,6 +51,7 @@ class Copy:
         """A pull is on its way."""
         self.number, self._begun, self._begin_offset = number, False, self.file.offset
         self._until = time.monotonic() + PATIENCE
+        self.is_level = False  # or else nobody would ask again if the answer is lost
 
     def is_overdue(self) -> bool:
         """Whether it should be pulled, since a pull was lost, or a pause is over."""
@@ -87,10 +89,15 @@ class Copy:
     def reply(self, message: Reply) -> bool:
         """A piece of what was pulled."""
         if message.number != self.number:
+            is_next = message.payload and not message.start_over and message.cursor == self.file.cursor
+            if self.number is not None and is_next:  # of an earlier pull, and late
+                self._append(message.payload, message.size)
+                self._until = self.moved + PATIENCE
             return False
         if message.start_over and not self._begun:
             self.file.start_over(message.payload)
             self._begun = True
+            self.final = self.completed = None  # of the log before; where this one is complete, that is said again
             self._note(message.size)
         elif message.cursor == self.file.cursor:
             self._append(message.payload, message.size)
@@ -141,7 +148,7 @@ class Copy:
     def close(self) -> None:
         """Let go of the file and its lock."""
         self.file.close()
-        self.lock.release()
+        self.lock.release(is_copied=stat_log(self.file.path) is not None)
 
     def _append(self, payload: bytes, size: int) -> None:
         self.file.append(payload)

@@ -22,6 +22,7 @@ from .words import EXPIRY, Names, is_cursor, is_host
 logger = logging.getLogger(__name__)
 
 LIVE = 60.0  # seconds after its last change in which a log counts as live
+GRACE = 5.0  # seconds for which a host that was just there keeps its names
 _LOOK = 1.0  # seconds between two looks at the directory
 _SHARE = 20  # or so many times what a look takes, where that is longer: thousands of logs are looked at less often
 _PATIENCE = 5.0  # seconds that the first look may take; a disk may hang
@@ -330,6 +331,11 @@ class Registry:
     def is_live(self, host: str) -> bool:
         """Whether a host was heard of lately."""
         return host in self._live
+
+    def is_gone(self, host: str) -> bool:
+        """Whether a host is away, and not only forgotten by Redis, or started anew, a moment ago."""
+        heard = self._heard.get(host)
+        return host not in self._live and (heard is None or time.monotonic() - heard > GRACE)
 
     def sessions(self) -> dict[str, dict[str, Announced]]:
         """What each host has announced last, also those that are away; by host, then by name."""

@@ -29,13 +29,14 @@ from .outbox import Outbox
 from .registry import Announcer
 from .shipped import Lease, ShippedLog
 from .sole import sole
-from .words import LEASE, Complete, Done, Message, Missing, More, Names, Read, Roll, WordsError, parse
+from .words import LEASE, START, Complete, Done, Message, Missing, More, Names, Read, Roll, WordsError, parse
 
 logger = logging.getLogger(__name__)
 
 _TICK = 1.0  # seconds
 _CALM = 3.0  # times what a message takes to Redis, between two changes of files
 _MOST_JOBS = 1000  # that wait for one log; dashboards ask again for what is dropped
+_AGAIN = 0.02  # seconds until the end of a log is looked for again
 _ENDING = 5.0  # seconds that the threads have to end
 
 Job = Callable[[ShippedLog], object]
@@ -250,23 +251,26 @@ class Ship:
             with self._lock:
                 is_due, log.is_due = log.is_due, False
                 job = log.jobs.popleft() if log.jobs else None
-            try:
-                if is_due:
-                    log.push()
-                if job is not None:
-                    job(log)
-            except BusError:
-                pass  # dashboards find what they miss
-            except (OSError, NoThreadError) as error:
-                self._troubles.warning("a log cannot be shipped just now: %s", str(error))
-            except Exception:
-                logger.exception("shipping failed")
+            if is_due:
+                self._do(ShippedLog.push, log)
+            if job is not None:
+                self._do(job, log)
         with self._lock:
             log.is_queued = False
             if log.is_due or log.jobs:
                 self._queue(log)
         if self._turns.empty():
             self._send()
+
+    def _do(self, job: Job, log: ShippedLog) -> None:
+        try:
+            job(log)
+        except BusError:
+            pass  # dashboards find what they miss
+        except (OSError, NoThreadError) as error:
+            self._troubles.warning("a log cannot be shipped just now: %s", str(error))
+        except Exception:
+            logger.exception("shipping failed")
 
     def _send(self) -> None:
         with contextlib.suppress(BusError):
@@ -307,7 +311,9 @@ class Ship:
     def _roll(self, log: ShippedLog, dashboard: str, cursor: str) -> None:
         if not log.follow():
             return
-        is_level = log.stands_at(cursor)
+        with self._lock:
+            waits = cursor == START and dashboard not in log.leases  # it may not know that there is an empty log
+        is_level = log.stands_at(cursor) and not waits
         self._lease(log, dashboard, 0 if is_level else log.lag(cursor))
         if is_level and log.file is not None:
             self._tell_if_complete(log, log.file, dashboard)
@@ -324,11 +330,13 @@ class Ship:
         with contextlib.suppress(BusError):
             log.push()
         completion = None
-        while completion is None:  # or else it has gone on meanwhile
+        while completion is None:  # or else it has gone on meanwhile, or cannot be read just now
             end = LogEnd.at(log.path)
             if end.file is None:
                 return None
             completion = Completion.at(end, exit_status)
+            if completion is None and self._stop.wait(_AGAIN):
+                return None
         self._completions.note(log.name, completion)
         self._announcer.announce_soon()
         if log.is_followed:
@@ -338,9 +346,14 @@ class Ship:
 
     def _tick(self) -> None:
         """Let go of what nobody follows any more, and hear of completions by others."""
-        now = self._ticked = time.monotonic()
+        before, self._ticked = self._ticked, time.monotonic()
+        now = self._ticked
+        late = now - before - 2 * _TICK if before else 0.0
         with self._lock:
             logs = list(self._logs.values())
+            if late > 0:  # this process was stopped, and what dashboards have said meanwhile is still to be heard
+                for lease in [lease for log in logs for lease in log.leases.values()]:
+                    lease.until += late
         for log in logs:
             if log.lock.acquire(blocking=False):  # or else it is busy, or stuck
                 try:

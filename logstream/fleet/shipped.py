@@ -101,9 +101,13 @@ class ShippedLog:
         reader = self._reader
         if reader is None:
             return
-        state = reader.file.state()
-        self.seen = signature_of(state)
-        self._advance(reader, state.st_size)
+        try:
+            state = reader.file.state()
+            self.seen = signature_of(state)
+            self._advance(reader, state.st_size)
+        except OSError:
+            self.seen = None  # the sweep has us look again
+            raise
         found = stat_log(self.path)
         if found is None or identity_of(found) == reader.file.identity:
             return
@@ -128,11 +132,13 @@ class ShippedLog:
             self.push()  # so that what is sent now ends where the next push begins
         file = self._open()
         reader = place_of(file, asked.cursor) if file is not None else None
-        reader = reader or self._place_in_earlier(asked.cursor, file)
+        start_over = False
+        if reader is None:
+            reader = self._place_in_earlier(asked.cursor, file)
+            start_over = reader is None or reader.offset == 0
         if reader is None and file is None:
             self.say(Missing(asked.name, asked.number), asked.dashboard)
             return None
-        start_over = reader is None
         if reader is None:
             assert file is not None
             reader = Reader(file)
@@ -184,29 +190,38 @@ class ShippedLog:
         return min(size, pushed.offset) if pushed is not None and pushed.file.identity == file.identity else size
 
     def _place_in_earlier(self, cursor: str, file: LogFile | None) -> Reader | None:
-        """Where a copy stands that lacks some of what was rotated away; None where it lacks nothing, or all."""
+        """Where a copy stands that lacks some of what was rotated away; None where it lacks nothing, or all.
+
+        At the beginning of the next file where it has all of its own one.
+        """
         held = [_Earlier(self._reader.file, 0.0)] if self._reader is not None else []
+        later: list[_Earlier] = []
         for earlier in [*held, *reversed(self._earlier)]:
             if file is not None and earlier.file.identity == file.identity:
                 continue
             reader = place_of(earlier.file, cursor)
-            if reader is not None and 0 < reader.offset < self._end_of(earlier.file):
-                earlier.until = time.monotonic() + LEASE
-                return reader
+            if reader is not None and reader.offset > 0:
+                for one in (earlier, *later):  # these are asked for next
+                    one.until = time.monotonic() + LEASE
+                if reader.offset < self._end_of(earlier.file):
+                    return reader
+                return Reader(later[-1].file) if later else None
+            if self._end_of(earlier.file):
+                later.append(earlier)
         return None
 
     def _advance(self, reader: Reader, size: int) -> None:
         try:
-            if size - reader.offset <= PUSH:
-                has_more = True  # where there is nothing new, too: it may be another text
-                while has_more:
-                    cursor = reader.cursor
-                    data = reader.read_bytes(size, PIECE)
-                    if data:
-                        self.say(Data(self.name, cursor, size, data), None)
-                        self.pushed += len(data)
-                    has_more = data != b"" and reader.offset < size
-                return
+            # Where there is nothing new, too: it may be another text. And who stands at the beginning gets a piece in
+            # any case: or else nobody knows of which file that is the beginning, once this one is rotated away.
+            while size - reader.offset <= PUSH or reader.offset == 0:
+                cursor = reader.cursor
+                data = reader.read_bytes(size, PIECE)
+                if data:
+                    self.say(Data(self.name, cursor, size, data), None)
+                    self.pushed += len(data)
+                if not data or reader.offset >= size:
+                    return
         except RewrittenError:
             size = reader.file.size()
         self._reader = Reader.at(reader.file, size)

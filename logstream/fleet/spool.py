@@ -79,7 +79,7 @@ class Spool:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 found = stat_log(path)
                 if found is not None and identity_of(found) == identity_of(os.fstat(fd)):
-                    return CopyLock(fd)
+                    return CopyLock(fd, path)
             except BlockingIOError:
                 os.close(fd)
                 return None
@@ -151,8 +151,9 @@ class Spool:
 class CopyLock:
     """The right to write a copy. For one thread at a time."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
+        self._path = path
 
     def note_source(self, source: str) -> None:
         """Write down where the copy comes from. Raises OSError."""
@@ -161,11 +162,13 @@ class CopyLock:
             os.pwrite(self._fd, content, 0)
             os.ftruncate(self._fd, len(content))
 
-    def release(self) -> None:
-        """Give it up. Idempotent."""
+    def release(self, *, is_copied: bool = True) -> None:
+        """Give it up; where there is no copy, nothing is left of it. Idempotent."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             with contextlib.suppress(OSError):
+                if not is_copied:
+                    os.unlink(self._path)
                 os.utime(fd)  # whoever else follows the copy has a while to take it over
             os.close(fd)
 

@@ -52,7 +52,7 @@ class Whereabouts:
         host, _, source_name = self._spool.source(name).partition("\n")
         if not source_name or self._spool.size(name) is None:
             return None
-        if not self._registry.is_live(host):
+        if self._registry.is_gone(host):
             other = self._registry.resolve(name)
             if other is not None and other[0] != host and self._registry.is_live(other[0]):
                 return None

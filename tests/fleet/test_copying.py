@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from logstream.engine.reading import cursor_text
-from logstream.fleet.copying import Copy
+from logstream.fleet.copying import PATIENCE, Copy
 from logstream.fleet.spool import Spool
 from logstream.fleet.words import START, Data, Done, More, Reply
 
@@ -137,3 +138,44 @@ def test_copy_that_cannot_be_written_pauses_longer_each_time(level: Copy) -> Non
     assert not level.more(More("build", 6))
     assert not level.done(Done("build", place(b"onetwo")))
     assert content(level) == b"one"
+
+
+def test_lost_answer_to_a_pull_of_a_level_copy_is_asked_for_again(level: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completion makes a pull while the copy counts as level; where nothing comes of it, it is made again."""
+    assert level.done(Done("build", place(b"onetwo")))
+    level.begin_pull(2)
+    assert not level.is_overdue()
+    later = time.monotonic() + PATIENCE + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert level.is_overdue()
+
+
+def test_session_that_ends_twice_with_the_same_text_is_complete_twice(level: Copy) -> None:
+    """The second one is another log, though it ends at the same cursor."""
+    level.done(Done("build", place(b"one")))
+    assert level.is_at_end()
+    level.completed = level.final
+    assert level.more(More("build", 0))
+    level.begin_pull(2)
+    level.reply(Reply("build", 2, START, 0, True, True, b""))
+    level.data(Data("build", START, 3, b"one"))
+    assert not level.is_at_end()  # it may go on
+    level.done(Done("build", place(b"one")))
+    assert level.is_at_end()
+
+
+def test_end_of_an_earlier_log_is_none_of_the_next(level: Copy) -> None:
+    """Nobody is told that a session is over since the one before it, of the same text, was over there."""
+    assert level.done(Done("build", place(b"onetwo")))
+    level.begin_pull(2)
+    level.reply(Reply("build", 2, START, 2, True, True, b"on"))
+    level.data(Data("build", place(b"on"), 6, b"etwo"))
+    assert not level.is_at_end()
+
+
+def test_pieces_of_an_earlier_pull_that_fit_are_taken(level: Copy) -> None:
+    """A host that always takes longer than is waited for gets somewhere all the same."""
+    level.begin_pull(2)
+    level.begin_pull(3)
+    level.reply(Reply("build", 2, place(b"one"), 6, False, True, b"two"))
+    assert content(level) == b"onetwo"

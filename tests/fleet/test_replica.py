@@ -81,3 +81,19 @@ def test_session_is_here_for_who_has_asked_for_it(
         wait_until(lambda: dashboard.completed == ["build"])
         assert (spool / "build.out").read_text() == text + "the end\n"
     assert not dashboard.one.complete("nowhere")
+
+
+def test_session_that_its_host_has_not_leaves_nothing_in_the_spool(
+    redis_server: RedisServer, tmp_path: Path, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever asks for names without end would fill it, and every copy would be evicted."""
+    monkeypatch.setattr("logstream.fleet.copier._RECENT", 0.5)
+    logs, spool = tmp_path / "logs", tmp_path / "spool"
+    logs.mkdir()
+    (logs / "build.out").write_text("one\n")
+    with shipping(redis_server, logs, lambda: None):
+        assert dashboard.one.bring("build", level=True)
+        for number in range(3):
+            assert not dashboard.one.bring(f"nowhere{number}@host1", level=False)
+        wait_until(lambda: not dashboard.one.counts()["copies"])
+        assert not [one.name for one in spool.iterdir() if "nowhere" in one.name]

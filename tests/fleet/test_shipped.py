@@ -10,6 +10,7 @@ import pytest
 
 from logstream.engine.logfile import LogFile, stat_log
 from logstream.engine.reading import cursor_text
+from logstream.engine.sweep import is_changed
 from logstream.engine.watcher import NoThreadError
 from logstream.fleet import shipped
 from logstream.fleet.shipped import ShippedLog
@@ -151,3 +152,62 @@ def test_log_that_is_not_there_is_missing(log: ShippedLog, said: list[Message]) 
     log.read(read(START))
     assert said == [Missing("build", 1)]
     assert not log.is_followed
+
+
+def test_file_between_two_rotations_is_sent(log: ShippedLog, path: Path, said: list[Message]) -> None:
+    """Who stands at the end of a file gets the next one, and not the one that is at the path by then."""
+    path.write_bytes(b"one\n")
+    assert log.follow()
+    for number, text in enumerate((b"second\n", b"third one\n")):
+        path.rename(path.with_suffix(f".{number}"))
+        path.write_bytes(text)
+        log.push()
+    said.clear()
+    log.read(read(cursor_text(4, b"one\n")))
+    assert said == [Reply("build", 1, START, 7, True, True, b"second\n"), More("build", 10)]
+    said.clear()
+    log.read(read(cursor_text(7, b"second\n")))
+    assert said == [Reply("build", 1, START, 10, True, True, b"third one\n")]
+
+
+def test_much_in_a_file_that_was_empty_is_not_skipped_when_it_is_rotated(
+    log: ShippedLog, path: Path, said: list[Message]
+) -> None:
+    """Whose copy is empty could be anywhere: it gets a piece at once, and then stands in that file."""
+    path.touch()
+    log.read(read(START))
+    said.clear()
+    text = b"x" * (3 * PUSH)
+    path.write_bytes(text)
+    path.rename(path.with_suffix(".1"))
+    path.write_bytes(b"new\n")
+    log.push()
+    copy = b""
+    for one in said:
+        if isinstance(one, Data) and one.cursor == cursor_text(len(copy), copy[-4096:]):
+            copy += one.payload
+    said.clear()
+    log.read(read(cursor_text(len(copy), copy[-4096:])))
+    assert isinstance(said[0], Reply)
+    assert (said[0].payload[:1], said[0].start_over) == (b"x", False)
+
+
+def test_file_that_cannot_be_read_for_a_moment_is_pushed_later(
+    log: ShippedLog, path: Path, said: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep wakes it, though nothing is written any more."""
+    path.touch()
+    assert log.follow()
+    path.write_bytes(b"last words\n")
+
+    def fail(*_: object) -> bytes:
+        raise OSError("the disk is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "read", fail)
+        with pytest.raises(OSError, match="away"):
+            log.push()
+    assert is_changed(log)
+    log.push()
+    assert said == [Data("build", START, 11, b"last words\n")]
+    assert not is_changed(log)

@@ -82,8 +82,29 @@ def test_session_is_where_its_copy_comes_from_or_a_host_has_it(
         assert found is not None and (found.host, found.size) == ("host1", 1)
         client.delete(NAMES.host("host1"), NAMES.sessions("host1"))
         registry.look()
+        assert where.first("other") == "host1"
+        monkeypatch.setattr("logstream.fleet.registry.GRACE", 0.0)
         assert where.first("other") is None
         assert where.find("other") == ("host2", "other")
         os.unlink(spool.path("other"))
         assert where.first("other") is None
         assert where.session("nowhere") is None
+
+
+def test_host_that_redis_has_forgotten_for_a_moment_keeps_its_names(
+    redis_server: RedisServer, registry: Registry, tmp_path: Path
+) -> None:
+    """Hosts announce themselves again one after the other: the first to do so takes over no other one's logs."""
+    spool = Spool(str(tmp_path / "spool"), ".out")
+    spool.prepare()
+    where = Whereabouts(spool, registry, cast(Hosts, Told()))
+    with redis_server.client() as client:
+        announce(client, "host1", "build")
+        announce(client, "host2", "build")
+        registry.refresh()
+        copy(spool, "build", "host1\nbuild")
+        assert where.known("build") == ("host1", "build")
+        client.flushall()
+        announce(client, "host2", "build")
+        registry.look()
+        assert where.known("build") == ("host1", "build")
