@@ -80,7 +80,9 @@ class Message(dict[str, Any]):
         """The message as one unmasked WebSocket text frame."""
         frame = self._frame
         if frame is None:
-            frame = self._frame = text_frame(orjson.dumps(self))
+            made = text_frame(orjson.dumps(self))
+            # Another thread may have made it, and let the text go, before that was looked at here: its frame holds.
+            frame = self.__dict__.setdefault("_frame", made)
         return frame
 
     def let_text_go(self) -> None:

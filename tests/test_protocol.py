@@ -2,6 +2,8 @@
 
 import json
 import threading
+import types
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,7 @@ from logstream.protocol import (
     text_frame,
 )
 
+from .serving import PATIENCE
 from .viewer import inflate
 
 
@@ -275,3 +278,27 @@ def test_a_message_whose_text_is_let_go_keeps_its_frames() -> None:
     assert message.frame == other.frame
     assert message.deflated_frame() == other.deflated_frame()
     assert message == {**other, "data": ""}
+
+
+def test_a_frame_that_two_threads_make_has_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though one of them has let the text go before the other one looks at it."""
+    has_come, go_on = threading.Event(), threading.Event()
+    dumps = protocol.orjson.dumps
+
+    def hold(value: object, *rest: Any) -> bytes:
+        if threading.current_thread() is other:
+            has_come.set()
+            assert go_on.wait(PATIENCE)
+        return dumps(value, *rest)
+
+    monkeypatch.setattr(protocol, "orjson", types.SimpleNamespace(dumps=hold))
+    message = data_message("a", "x" * 20_000, initial=True, complete=False)
+    frames: list[bytes] = []
+    other = threading.Thread(target=lambda: frames.append(message.frame))
+    other.start()
+    assert has_come.wait(PATIENCE)
+    message.let_text_go()
+    go_on.set()
+    other.join(PATIENCE)
+    assert b"x" * 20_000 in frames[0]
+    assert b"x" * 20_000 in message.frame

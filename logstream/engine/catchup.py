@@ -203,6 +203,8 @@ class CatchUp:
     def _read(self, subscription: Subscription) -> tuple[Message | None, OSError | None]:
         subscription.reading = object()
         try:
+            if subscription.over:  # since it was looked at: who waits is told now, and not once this has been read
+                return None, None
             return subscription.next_message(), None
         except OSError as error:
             return None, error
@@ -212,16 +214,18 @@ class CatchUp:
     def _join(self, subscription: Subscription) -> bool:
         subscription.reading = object()  # a feed reads on, too
         try:
-            return subscription.feed.join(subscription)
+            return subscription.over or subscription.feed.join(subscription)  # as with a read
         finally:
-            subscription.reading = None
+            with self._lock:
+                if subscription.driver == threading.get_ident():  # or else it is what another thread reads
+                    subscription.reading = None
 
     def _fail(self, subscription: Subscription, problem: str) -> None:
         if subscription.over:
             return
-        self._on_over(subscription)
         name = subscription.feed.name
-        self._deliver(self.ws, error_message(f"Session {name!r} {problem}.", name))
+        if self._deliver(self.ws, error_message(f"Session {name!r} {problem}.", name)):
+            self._on_over(subscription)  # not before, or a later one's first message could overtake this
 
 
 def _is_sending(subscription: Subscription) -> bool:

@@ -119,6 +119,9 @@ class Feed:
         # Guarded by _reading too:
         self._joining: Subscription | None = None  # its driver is at hand already
         self._note_end: Callable[[LogEnd], object] = lambda end: None
+        self._ending: LogEnd | None = (
+            None  # where the session ends, while it is completed: the last to leave drops _end
+        )
         self._is_unreadable = False  # the operator was told that the file cannot be opened
         # Guards all below, and each subscription's state and end. Never held while a file is read or opened.
         self._lock = threading.Lock()
@@ -217,7 +220,11 @@ class Feed:
         with _Section(self, self._lock):
             if subscription.state is State.BEHIND:
                 self._to_hand_over_later.append(subscription)
-                self._noted().wake_later = True
+                errands = self._noted()
+                errands.wake_later = True
+                if not self._open or self._end is not None:  # it is not woken any more, but for this
+                    errands.let_go.append(self._watched)
+                    self._watched, errands.watch, errands.forget = None, True, False
 
     def complete(
         self, note_end: Callable[[LogEnd], object], find_end: Callable[[], LogEnd | None] | None = None
@@ -240,7 +247,7 @@ class Feed:
                 self._open = False
                 self._end = known_end
                 everyone = [*self._live, *self._behind, *self._waiting]
-            self._note_end = note_end
+            self._note_end, self._ending = note_end, known_end
             if known_end is None:
                 self._pump(None, final=True)
             else:
@@ -323,13 +330,16 @@ class Feed:
 
     # What follows is called with _reading held.
 
-    def _pump(self, budget: int | None, *, final: bool = False) -> None:
-        """Send what is new to the live ones, from the next file too if the path leads to another one."""
-        reader = self._reader
+    def _pump(self, budget: int | None, *, final: bool = False) -> bool:
+        """Send what is new to the live ones, from the next file too if the path leads to another one.
+
+        Returns whether the budget ran out before the end of the file they were in.
+        """
+        reader, has_more = self._reader, False
         if reader is None:
             if self._waiting:
                 self._look_for_file()
-            return
+            return False
         try:
             # First what is there to send, and then whether the path still leads to it: what the old file
             # still holds goes out before the next one's in any case.
@@ -354,6 +364,7 @@ class Feed:
                     self.meter.delivered(time.time() - found.st_mtime)
         except OSError as error:
             self._give_up(reader, error)
+        return has_more
 
     def _finish(self, end: LogEnd) -> None:
         """Send the live ones the rest up to a known end, if it is in their file; or else it is for their catch-ups."""
@@ -369,6 +380,8 @@ class Feed:
         with self._lock:
             for subscription in list(self._live):
                 self._fall_behind(subscription, reader, None)  # its own next read tells its client
+                if reader.offset == 0:  # perhaps of another file, and the message that starts over was not made
+                    subscription.initial = subscription.due = True
 
     def _advance(self, reader: Reader, budget: int | None) -> bool:
         """Send what is new. Returns whether the budget ran out before the end."""
@@ -460,13 +473,15 @@ class Feed:
         reader = subscription.reader
         if reader is None:
             return self._begin_or_wait(subscription)
-        self._pump(BUDGET)
+        has_more = self._pump(BUDGET)
         leader = self._reader
         if leader is None:
             return self._lead(subscription, reader)
         if reader.file.identity != leader.file.identity:
-            self._change_over(subscription, leader.file)
-            return False
+            found = stat_log(self.path) if has_more else None
+            if found is None or identity_of(found) != reader.file.identity:
+                self._change_over(subscription, leader.file)
+            return False  # where it is in the next file already, the live ones are still to come there
         return reader.level_with(leader) and self._become_live(subscription, leader)
 
     def _begin_or_wait(self, subscription: Subscription) -> bool:
@@ -548,14 +563,15 @@ class Feed:
 
     def _end_at(self, end: LogEnd) -> None:
         self._note_end(end)
-        self._end = end
+        self._end = self._ending = end
 
     def _send_off(self) -> None:
         """Tell those who have not had the last message where the session ends."""
-        end = self._end
+        end = self._ending
         if end is None:
             end = LogEnd.at(self.path)
             self._end_at(end)
+        self._ending = None
         reader = self._reader
         with self._lock:
             if reader is not None:
@@ -566,4 +582,5 @@ class Feed:
                 self._noted().hand_over.append(subscription)
             for subscription in self._behind:
                 subscription.end = end
-            self._note_forget()
+            self._note_forget().hand_over += self._to_hand_over_later  # it is not woken any more
+            self._to_hand_over_later = []

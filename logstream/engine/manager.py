@@ -367,8 +367,10 @@ class LogStreamManager:
             known = self._completions.find(session_name) if reader is not None else None
             end = known.end_in(reader.file) if known is not None and reader is not None else None
             with self._lock:
-                if not is_wanted() or (subscription is not None and self._latest(session_name, ws) is not subscription):
-                    return  # nobody wants it, or not any more
+                if subscription is None and not is_wanted():
+                    return
+                if subscription is not None and self._latest(session_name, ws) is not subscription:
+                    return  # where it is the latest, it goes on: who does not want it any more is about to say so
                 problem = self._problem(session_name, ws)
                 if problem:
                     break
@@ -453,7 +455,9 @@ class LogStreamManager:
             deadline = time.monotonic() + _GRACE
             for catchup, subscription in late:
                 catchup.await_over(subscription, max(0.0, deadline - time.monotonic()))
-        return is_current
+        if not is_current:  # who has come meanwhile follows what is complete, or a log that has begun anew
+            self._complete_if_known(session_name)
+        return True
 
     def _note_end(self, session_name: str, end: LogEnd, exit_status: int | None) -> None:
         completion = Completion.at(end, exit_status)
@@ -487,7 +491,7 @@ class LogStreamManager:
             client = self._clients.pop(ws, None)
             if client is None:
                 return
-            subscriptions = list(client.subscriptions.values())
+            subscriptions = [one for latest in client.subscriptions.values() for one in _with_those_before(latest)]
         logger.debug("a client is gone: %s", reason)
         for subscription in subscriptions:
             self._leave(subscription)

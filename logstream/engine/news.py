@@ -83,6 +83,7 @@ class News:
         self.seen = signature_of(found) if found is not None else None
         file = self._open()
         if file is None:
+            self.seen = None  # if it is there, the sweep has us look again
             return
         while True:
             with self._lock:

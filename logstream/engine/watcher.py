@@ -92,8 +92,8 @@ class Watcher:
         """Wake `follower` no more. One that is not known is no error."""
         watching = self._enter(must_be_there=True)
         try:
-            if watching is not None:
-                watching.remove(follower)
+            for one in [watching] if watching is not None else list(self._ending):  # it may have been closed since
+                one.remove(follower)
         finally:
             self._leave()
 
@@ -102,9 +102,9 @@ class Watcher:
         with self._lock:
             self._closed = True
             watching, self._watching = self._watching, None
+            self._ending += [watching] if watching is not None else []
         if watching is not None:
             watching.stop()
-            self._ending.append(watching)
         for watching in self._ending:
             watching.join()
 

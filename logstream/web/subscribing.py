@@ -36,9 +36,10 @@ class Subscribing:
         had, it is carried out by the calling thread, and raises what it raises.
         """
         self._late = [attempt for attempt in self._late if not attempt.over.is_set()]
-        for earlier in self._late_ones_at(session_name):
+        before = self._late_ones_at(session_name)
+        for earlier in before:
             earlier.is_wanted = False
-        attempt = _Attempt(session_name, subscribe, self._connection)
+        attempt = _Attempt(session_name, subscribe, self._connection, before)
         if not self._helpers.run(attempt.carry_out):
             subscribe(lambda: True)
         elif not attempt.over.wait(_LITTLE if self._late else _PATIENCE):
@@ -67,9 +68,11 @@ class Subscribing:
 class _Attempt:
     """One subscribe, which another thread carries out."""
 
-    __slots__ = ("_connection", "_subscribe", "answers", "is_wanted", "over", "session_name")
+    __slots__ = ("_before", "_connection", "_subscribe", "answers", "is_wanted", "over", "session_name")
 
-    def __init__(self, session_name: str, subscribe: Subscribe, connection: Connection) -> None:
+    def __init__(self, session_name: str, subscribe: Subscribe, connection: Connection, before: list[_Attempt]) -> None:
+        """`before` are the client's earlier ones at the session; an answer of theirs may be on its way out."""
+        self._before = before
         self.session_name = session_name
         self.is_wanted = True  # until the client thinks better of it
         self.answers = False  # it is about to, unless it was told not to
@@ -79,6 +82,10 @@ class _Attempt:
 
     def carry_out(self) -> None:
         try:
+            for earlier in self._before:
+                if earlier.answers:  # perhaps with an error, which would seem to be this one's
+                    earlier.over.wait(_GRACE)
+            self._before = []
             self._subscribe(self._may_answer)
         except OSError:
             pass  # who reads finds the client gone

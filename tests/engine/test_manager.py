@@ -1,6 +1,5 @@
 """Tests of the engine by its Python API, on real files."""
 
-import contextlib
 import errno
 import logging
 import os
@@ -14,7 +13,7 @@ import pytest
 from logstream import LogStreamManager
 from logstream.engine import feed
 from logstream.engine.logfile import LogFile
-from logstream.engine.subscription import CHUNK, WHOLE, Subscription
+from logstream.engine.subscription import CHUNK, WHOLE
 from logstream.protocol import ProtocolError
 from logstream.testing import nothing_left
 
@@ -353,66 +352,6 @@ def test_a_failed_subscribe_leaves_the_earlier_one_alone(
         file.write(b"second\n")
         wait_until(lambda: clients.text("viewer") == "first\nsecond\n")
     assert manager.subscription_count("a") == 1
-
-
-@contextlib.contextmanager
-def overtaken_subscribe(
-    manager: LogStreamManager, monkeypatch: pytest.MonkeyPatch, session: str, ws: str
-) -> Iterator[None]:
-    """While a subscribe, on a thread of its own, has come no further than to be the client's latest."""
-    has_come, go_on = threading.Event(), threading.Event()
-    add = feed.Feed.add
-
-    def hold(self: feed.Feed, subscription: Subscription, instead_of: Subscription | None = None) -> bool:
-        monkeypatch.setattr(feed.Feed, "add", add)
-        has_come.set()
-        assert go_on.wait(PATIENCE)
-        return add(self, subscription, instead_of)
-
-    monkeypatch.setattr(feed.Feed, "add", hold)
-    subscribing = threading.Thread(target=manager.subscribe, args=(session, ws))
-    subscribing.start()
-    assert has_come.wait(PATIENCE)
-    yield
-    go_on.set()
-    subscribing.join(PATIENCE)
-
-
-def test_a_subscribe_that_overtakes_another_one_ends_the_load_before_both(
-    manager: LogStreamManager, clients: Recorder, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of that load comes behind the message that starts the text over."""
-    text = "".join(f"{number}\n" for number in range(10 * CHUNK // 7))
-    log.write_text(text)
-    loading = clients.begin_stalled_load(manager, "a", "viewer")
-    with overtaken_subscribe(manager, monkeypatch, "a", "viewer"):
-        last = threading.Thread(target=manager.subscribe, args=("a", "viewer"))
-        last.start()
-        clients.open.set()
-        loading.join(PATIENCE)
-        last.join(PATIENCE)
-        wait_until(lambda: manager.counts()["clients_behind"] == 0)
-    append(log, "end\n")
-    wait_until(lambda: clients.text("viewer").endswith("end\n"))
-    assert clients.text("viewer") == text + "end\n"
-    assert manager.subscription_count("a") == 1
-
-
-def test_an_unsubscribe_that_overtakes_a_subscribe_ends_the_load_before_it(
-    manager: LogStreamManager, clients: Recorder, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message that is on its way comes, and nothing more."""
-    log.write_bytes(b"x" * 10 * CHUNK)
-    loading = clients.begin_stalled_load(manager, "a", "viewer")
-    with overtaken_subscribe(manager, monkeypatch, "a", "viewer"):
-        threading.Timer(0.1, clients.open.set).start()
-        assert manager.unsubscribe("a", "viewer")
-        loading.join(PATIENCE)
-        count = len(clients.of("viewer"))
-    append(log, "more\n")
-    manager.subscribe("b", "viewer")  # which does not exist
-    assert [message["type"] for message in clients.of("viewer")[count:]] == ["logs:error"]
-    assert_nothing_left(manager)
 
 
 def test_after_unsubscribe_nothing_more_comes(manager: LogStreamManager, clients: Recorder, log: Path) -> None:

@@ -138,3 +138,22 @@ def test_a_client_that_is_gone_is_no_failure_but_a_bug_is(
     subscribing.begin("a", fail(ValueError("broken")))
     assert "ValueError: broken" in caplog.text
     assert peer[1].recv(100)[2:4] == (1011).to_bytes(2, "big")
+
+
+def test_an_answer_that_is_on_its_way_comes_before_the_next_one(subscribing: Subscribing) -> None:
+    """Or an error would seem to be of the later subscribe: a client takes that one for over."""
+    said: list[str] = []
+    has_come, go_on = threading.Event(), threading.Event()
+
+    def fail(is_wanted: Callable[[], bool]) -> None:
+        if is_wanted():
+            has_come.set()
+            assert go_on.wait(PATIENCE)
+            said.append("error")
+
+    subscribing.begin("a", fail)
+    assert has_come.wait(PATIENCE)
+    threading.Timer(0.2, go_on.set).start()
+    subscribing.begin("a", lambda is_wanted: is_wanted() and said.append("text"))
+    wait_until(lambda: len(said) == 2)
+    assert said == ["error", "text"]
