@@ -362,10 +362,10 @@ def test_one_subscription_too_many_is_an_error(strict: ServerProcess) -> None:
     for number in range(5):
         strict.log(f"{number}").write_text("text")
     with Viewer(strict.port) as viewer:
-        for number in range(5):
-            viewer.subscribe(f"{number}")
-        viewer.subscribe("0")  # again: no further one
-        kinds = [viewer.receive()["type"] for _ in range(6)]
+        kinds = []
+        for name in (*"01234", "0"):  # the last one again: no further one
+            viewer.subscribe(name)
+            kinds.append(viewer.receive()["type"])
         assert kinds == ["logs:data"] * 3 + ["logs:error"] * 2 + ["logs:data"]
         assert "3" in viewer.messages[3]["error"]
         viewer.unsubscribe("1")

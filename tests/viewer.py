@@ -174,8 +174,9 @@ class Viewer:
 
     def receive(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next message. Answers pings; raises TimeoutError, or ClosedError."""
+        deadline = time.monotonic() + timeout
         while True:
-            opcode, payload = self.frame(timeout)
+            opcode, payload = self.frame(deadline - time.monotonic())
             if opcode == TEXT:
                 return self._note(json.loads(payload))
             if opcode == PING:
