@@ -111,8 +111,11 @@ class Bell:
             os.write(self._outer, b"x")
 
     def wait(self) -> None:
-        """Wait until it is rung. Raises BrokenPipeError where nobody reads what is printed any more."""
-        if any(descriptor != self._inner for descriptor, _ in self._poll.poll()):
+        """Wait until it is rung, or for a second. Raises BrokenPipeError where nobody reads what is printed any more.
+
+        A signal that the system has given another thread is handled when this one wakes.
+        """
+        if any(descriptor != self._inner for descriptor, _ in self._poll.poll(1000)):
             raise BrokenPipeError
         with contextlib.suppress(BlockingIOError):
             os.read(self._inner, 4096)

@@ -331,6 +331,26 @@ def test_ctrl_c_ends_every_command_without_a_word(tmp_path: Path) -> None:
         assert [output.read_text() for output in outputs] == [""] * len(ALL)
 
 
+def test_a_signal_that_another_thread_gets_ends_a_command(server: ServerProcess, url: str, tmp_path: Path) -> None:
+    """The system may choose any."""
+    server.log("a").write_text("1\n")
+    commands = (
+        ["tail", "a", "--url", url],
+        ["ship", "-d", str(tmp_path), "--redis", "redis://127.0.0.1:1", "--host", "one"],
+    )
+    ran = [
+        subprocess.run(
+            [sys.executable, "-m", "tests.signalled", *command],
+            cwd=ROOT,
+            env=os.environ | {"LOGSTREAM_TMUX": "off"},
+            capture_output=True,
+            timeout=PATIENCE,
+        ).returncode
+        for command in commands
+    ]
+    assert ran == [130, 0]
+
+
 def test_the_version_is_said() -> None:
     """By the command as by the package."""
     assert typed("--version") == (0, f"logstream, version {__version__}\n", "")

@@ -116,7 +116,8 @@ class Ship:
             self._announcer.origin = origin or self._announcer.origin
             self.start()
             try:
-                stop.wait()
+                while not stop.wait(_TICK):
+                    pass  # a signal that the system has given another thread is handled when this one wakes
             finally:
                 self.close()
 
