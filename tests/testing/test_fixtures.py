@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -58,7 +59,9 @@ def test_two_suites_run_side_by_side(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "test_suite.py").write_text(_SUITE)
         arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-        suites.append(subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True))
+        environment = os.environ | {"PYTEST_ADDOPTS": ""}  # which may be to measure this suite
+        command = [sys.executable, *arguments]
+        suites.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True))
     for suite in suites:
         said, _ = suite.communicate(timeout=2 * PATIENCE)
         assert re.search(r"7 passed, 1 error", said), said
