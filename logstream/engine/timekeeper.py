@@ -186,6 +186,8 @@ class Timekeeper:
                         self._thread = None
                         return
                     continue
+                if not followed:
+                    continue  # somebody follows again, and may be gone before the next look
                 seconds = max(INTERVAL, _SHARE * (time.thread_time() - begun))
                 self._changed.wait_for(lambda: self._closed or not self._followed(), seconds)
 

@@ -16,6 +16,10 @@ _ROLLED = 1000  # names in one roll
 Source = tuple[str, str]  # a host, and a session as that has it
 
 
+class SilentError(Exception):
+    """A host has not said in time whether it has a log, so that nobody knows that there is none."""
+
+
 class _Question:
     """What several hosts are asked at once, and have answered."""
 
@@ -63,6 +67,19 @@ class Hosts:
 
     def ask(self, asked: dict[str, str]) -> dict[str, int]:
         """Which hosts have the log that each is asked for, and of how many bytes. Blocks for a second at most."""
+        return self._ask(asked).found
+
+    def probe(self, hosts: Iterable[str], name: str) -> dict[str, int]:
+        """Which of some hosts have a log. Raises SilentError where none says so, and not all say no."""
+        asked = dict.fromkeys(hosts, name)
+        if not asked:
+            return {}
+        question = self._ask(asked)
+        if question.left and not question.found:
+            raise SilentError
+        return question.found
+
+    def _ask(self, asked: dict[str, str]) -> _Question:
         number = self.number()
         question = self._questions[number] = _Question(asked)
         try:
@@ -73,7 +90,7 @@ class Hosts:
             pass
         finally:
             del self._questions[number]
-        return dict(question.found)
+        return question
 
     def complete(self, source: Source) -> bool:
         """Have a host complete a session. Returns False where it does not answer in three seconds."""

@@ -12,7 +12,7 @@ from ..protocol import ProtocolError, check_session_name
 from .bus import Bus
 from .copier import LIST, Copier
 from .copying import PATIENCE
-from .hosts import Hosts, Source
+from .hosts import Hosts, SilentError, Source
 from .registry import Announced, Registry, entry
 from .spool import Spool
 from .whereabouts import BEATS, Whereabouts
@@ -113,7 +113,10 @@ class Replica:
         self.start()
         if not self._bus.settle(_CONNECT):
             return True
-        source = self._whereabouts.find(name)
+        try:
+            source = self._whereabouts.find(name)
+        except SilentError:
+            return True
         if source is None:
             if self._bus.is_connected and self.registry.live_hosts() and not self.registry.hosts_away():
                 self._copier.let_go(name)
@@ -125,9 +128,12 @@ class Replica:
         return copy is None or not copy.is_missing
 
     def complete(self, name: str) -> bool:
-        """Have the host of a session complete it. Returns False where the host is away."""
+        """Have the host of a session complete it. Returns False where the host is away, or does not answer."""
         self.start()
-        source = self._whereabouts.find(name) if self._bus.settle(_CONNECT) else None
+        try:
+            source = self._whereabouts.find(name) if self._bus.settle(_CONNECT) else None
+        except SilentError:
+            return False
         if source is None:
             return self._bus.is_connected and self._spool.size(name) is None and not self.registry.hosts_away()
         return self._hosts.complete(source)

@@ -22,7 +22,10 @@ class Whereabouts:
         self._said: dict[str, Source] = {}  # by the session's name here: what its host has said itself
 
     def find(self, name: str) -> Source | None:
-        """Where a session is; None where no host says that it has it. Asks Redis, and then the hosts, where it must."""
+        """Where a session is; None where no host has it. Asks Redis, and then the hosts, where it must.
+
+        Raises SilentError where a host has not said whether it has it.
+        """
         pinned = self.pinned(name)
         if pinned is not None:
             if not self._registry.is_live(pinned[0]):
@@ -84,8 +87,7 @@ class Whereabouts:
         return said or self._registry.resolve(name)
 
     def _probe(self, name: str) -> Source | None:
-        asked = dict.fromkeys(self._registry.live_hosts(), name)
-        found = self._hosts.ask(asked) if asked else {}
+        found = self._hosts.probe(self._registry.live_hosts(), name)
         if not found:
             return None
         source = min(found), name

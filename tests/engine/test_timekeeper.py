@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,28 @@ def test_what_is_followed_is_known_to_the_second(path: Path, make: Making) -> No
             assert span.earliest <= after
             assert before <= span.latest <= after
             assert span.latest - span.earliest < 5000
+
+
+def test_who_follows_just_as_the_looking_ends_is_looked_after_at_once(
+    path: Path, make: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As whoever follows first is, and not only a second later, when all may be over again."""
+    path.write_bytes(b"one\n")
+    keeper, followed = make("log")
+    wait_for_record(path, 4)
+    monkeypatch.setattr(module, "INTERVAL", 60.0)
+    let_go = Timekeeper._let_go
+
+    def let_go_and_follow(self: Timekeeper, name: str, note: Any) -> None:
+        let_go(self, name, note)
+        monkeypatch.setattr(Timekeeper, "_let_go", let_go)
+        followed.add("log")
+        self.settle()
+
+    monkeypatch.setattr(Timekeeper, "_let_go", let_go_and_follow)
+    followed.clear()
+    keeper.settle()
+    wait_until(lambda: followed and "log" in keeper._notes, 10)
 
 
 def test_what_nobody_saw_is_between_two_times(path: Path, make: Making) -> None:

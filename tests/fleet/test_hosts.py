@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from logstream.fleet.bus import Bus, BusError
-from logstream.fleet.hosts import Hosts
+from logstream.fleet.hosts import Hosts, SilentError
 from logstream.fleet.words import START, Complete, Done, Message, Missing, Names, Read, Reply, Roll, parse
 
 from ..stopwatch import Stopwatch
@@ -52,6 +52,20 @@ def test_hosts_say_whether_they_have_a_log() -> None:
     assert bus.hosts.ask({"silent": "build"}) == {}
     bus.is_away = True
     assert bus.hosts.ask({"one": "build"}) == {}
+
+
+def test_no_answer_is_not_taken_for_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody has a log, and somebody has said nothing, it cannot be known; else who has it is."""
+    monkeypatch.setattr("logstream.fleet.hosts._PROBE", 0.2)
+    bus = AnsweringBus({"one": {"build": 5}, "two": {}})
+    assert bus.hosts.probe(["one", "two", "silent"], "build") == {"one": 5}
+    assert bus.hosts.probe(["one", "two"], "other") == {}
+    assert bus.hosts.probe([], "other") == {}
+    with pytest.raises(SilentError):
+        bus.hosts.probe(["one", "two", "silent"], "other")
+    bus.is_away = True
+    with pytest.raises(SilentError):
+        bus.hosts.probe(["one"], "build")
 
 
 def test_host_is_asked_to_complete_a_session(monkeypatch: pytest.MonkeyPatch) -> None:

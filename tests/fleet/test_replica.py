@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from logstream.fleet.replica import GAUGES, Replica
+from logstream.fleet.ship import Ship
 from logstream.fleet.spool import Spool
 from logstream.testing import nothing_left
 
@@ -97,3 +98,20 @@ def test_session_that_its_host_has_not_leaves_nothing_in_the_spool(
             assert not dashboard.one.bring(f"nowhere{number}@host1", level=False)
         wait_until(lambda: not dashboard.one.counts()["copies"])
         assert not [one.name for one in spool.iterdir() if "nowhere" in one.name]
+
+
+def test_log_of_a_host_that_does_not_answer_is_waited_for(
+    redis_server: RedisServer, tmp_path: Path, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told that there is none since its host was too busy to say; it is here when the host has answered."""
+    monkeypatch.setattr("logstream.fleet.hosts._PROBE", 0.2)
+    logs, spool = tmp_path / "logs", tmp_path / "spool"
+    logs.mkdir()
+    with shipping(redis_server, logs, lambda: None):
+        assert not dashboard.one.bring("build", level=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(Ship, "_ask", lambda *_: None)
+            assert dashboard.one.bring("build", level=False)
+            assert not dashboard.one.complete("build")
+        (logs / "build.out").write_text("one\n")
+        wait_until(lambda: (spool / "build.out").exists() and (spool / "build.out").read_text() == "one\n")
