@@ -146,7 +146,7 @@ def memory_of(pid: int) -> int:
     """Bytes of memory that a process has for itself; 0 where it is gone."""
     try:
         fields = Path(f"/proc/{pid}/statm").read_text().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0
     return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
 
@@ -155,7 +155,7 @@ def command_of(pid: int) -> str:
     """What a process was started with; nothing where it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 

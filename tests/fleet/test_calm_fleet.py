@@ -268,7 +268,7 @@ def _holds_lock(pid: int) -> bool:
         try:
             if "FLOCK" in entry.read_text() and ".lock" in os.readlink(f"/proc/{pid}/fd/{entry.name}"):
                 return True
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return False
 

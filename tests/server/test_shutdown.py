@@ -139,7 +139,7 @@ def has_ended(pid: int) -> bool:
     """Whether a process is gone, or waits for somebody to ask how it ended."""
     try:
         return " Z " in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
