@@ -63,6 +63,8 @@ def test_what_is_remembered_has_a_bound() -> None:
 @pytest.mark.parametrize(("token", "warned"), [("x" * 15, True), ("x" * 16, False)])
 def test_a_short_token_is_warned_about(start: Starting, token: str, warned: bool) -> None:
     """The operator is told at the start, and the token is not in the line."""
-    output = start("gunicorn", LOGSTREAM_TOKEN=token).stop()
+    server = start("gunicorn", LOGSTREAM_TOKEN=token)
+    server.request("/healthz")  # who answers has begun
+    output = server.stop()
     assert ("LOGSTREAM_TOKEN has only 15 characters" in output) == warned
     assert token not in output
