@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 PATIENCE = 2.0  # seconds without a sign of life after which something counts as hanging
 _IMPATIENCE = 1.0  # the same, while something else hangs: there may be many on the same disk
@@ -26,34 +26,39 @@ class HangsError(OSError):
 
 
 class Hanging:
-    """What hangs, by its names. Any thread."""
+    """What hangs. Any thread."""
 
     def __init__(self) -> None:
-        # Guards the names, and whether an order is over or given up, of which only one comes first.
+        # Guards the orders, and whether one is over or given up, of which only one comes first.
         self._lock = threading.Lock()
-        self._names: set[str] = set()
+        self._orders: set[_Order[Any]] = set()  # that were given up, and are not over
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        with self._lock:
+            return any(order.name == name for order in self._orders)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much hangs that nothing more is to be asked for."""
+        return len(self._orders) >= _MOST
 
     @property
     def patience(self) -> float:
-        """Seconds to wait for a sign of life; none where too much hangs already."""
-        count = len(self._names)
-        return 0.0 if count >= _MOST else _IMPATIENCE if count else PATIENCE
+        """Seconds to wait for a sign of life."""
+        return _IMPATIENCE if self._orders else PATIENCE
 
-    def give_up(self, order: _Order[_Item]) -> bool:
+    def give_up(self, order: _Order[Any]) -> bool:
         """Nobody waits for an order any more; False where it is over at this very moment."""
         with self._lock:
             if not order.is_over:
-                self._names.add(order.name)
+                self._orders.add(order)
             return not order.is_over
 
-    def end(self, order: _Order[_Item]) -> None:
+    def end(self, order: _Order[Any]) -> None:
         """An order is over."""
         with self._lock:
             order.is_over = True
-            self._names.discard(order.name)
+            self._orders.discard(order)
 
 
 class Worker(Generic[_Item]):
@@ -73,7 +78,7 @@ class Worker(Generic[_Item]):
         Raises HangsError after PATIENCE seconds without an item or a sign of life, and at once while `name` hangs, or
         too much else.
         """
-        if name in self._hanging or not self._hanging.patience:
+        if self._hanging.is_full or name in self._hanging:
             raise HangsError("it still does not answer")
         order = _Order(name, make)
         if not self._start():
@@ -110,7 +115,7 @@ class Worker(Generic[_Item]):
                 batch = order.made.get(timeout=_LOOK)
             except queue.Empty:
                 silent = time.monotonic() - max(since, order.lived)
-                if silent > (self._hanging.patience or _IMPATIENCE) and self._hanging.give_up(order):
+                if silent > self._hanging.patience and self._hanging.give_up(order):
                     self.close()  # the next order gets another thread
                     raise HangsError("it does not answer") from None
                 continue

@@ -134,6 +134,30 @@ def test_what_hangs_is_left_alone_until_it_comes_back(
     assert list(worker.items("a", count(2))) == [0, 1]
 
 
+def test_what_hangs_is_known_to_hang_though_another_one_of_its_name_comes_back(
+    worker: Worker[int], hanging: Hanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both were begun before anybody knew."""
+    answer = threading.Event()
+
+    def hang(live: Callable[[], None]) -> Generator[int]:
+        answer.wait()
+        yield 1
+
+    other: Worker[int] = Worker(hanging)
+    begun = other.items("a", count(1000))
+    next(begun)
+    with monkeypatch.context() as patch, pytest.raises(HangsError):
+        patch.setattr(module, "PATIENCE", 0.3)
+        list(worker.items("a", hang))
+    assert len(list(begun)) == 999
+    other.close()
+    wait_until(lambda: len(threads()) == 1)
+    assert "a" in hanging
+    answer.set()
+    wait_until(lambda: "a" not in hanging)
+
+
 def test_so_many_may_hang(worker: Worker[int], hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each holds a thread, so no more is asked for until some have come back; and those are waited for less long."""
     monkeypatch.setattr(module, "_MOST", 3)
