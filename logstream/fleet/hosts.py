@@ -30,9 +30,9 @@ class _Question:
 
     def answer(self, host: str, size: int | None) -> None:
         """A host has the log, of so many bytes; or has not."""
-        self.left.discard(host)
         if size is not None:
             self.found[host] = size
+        self.left.discard(host)
         if self.found or not self.left:
             self.answered.set()
 
@@ -67,7 +67,7 @@ class Hosts:
 
     def ask(self, asked: dict[str, str]) -> dict[str, int]:
         """Which hosts have the log that each is asked for, and of how many bytes. Blocks for a second at most."""
-        return self._ask(asked).found
+        return dict(self._ask(asked).found)
 
     def probe(self, hosts: Iterable[str], name: str) -> dict[str, int]:
         """Which of some hosts have a log. Raises SilentError where none says so, and not all say no."""
@@ -75,9 +75,11 @@ class Hosts:
         if not asked:
             return {}
         question = self._ask(asked)
-        if question.left and not question.found:
+        is_silent = bool(question.left)  # before what was found: who answers just now is in one of them
+        found = dict(question.found)
+        if is_silent and not found:
             raise SilentError
-        return question.found
+        return found
 
     def _ask(self, asked: dict[str, str]) -> _Question:
         number = self.number()

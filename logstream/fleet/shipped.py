@@ -104,14 +104,14 @@ class ShippedLog:
         try:
             state = reader.file.state()
             self.seen = signature_of(state)
-            self._advance(reader, state.st_size)
+            reader = self._advance(reader, state.st_size)
         except OSError:
             self.seen = None  # the sweep has us look again
             raise
         found = stat_log(self.path)
         if found is None or identity_of(found) == reader.file.identity:
             return
-        self._advance(reader, reader.file.size())  # what was written between the look at its size and this one
+        reader = self._advance(reader, reader.file.size())  # for what was written between that look and this one
         if not self._take_up():
             return  # it is found by the sweep
         self._earlier = [*self._earlier, _Earlier(reader.file, time.monotonic() + LEASE)][-_EARLIER:]
@@ -210,7 +210,8 @@ class ShippedLog:
                 later.append(earlier)
         return None
 
-    def _advance(self, reader: Reader, size: int) -> None:
+    def _advance(self, reader: Reader, size: int) -> Reader:
+        """Send what is new in the file that is pushed, or that there is much. Returns where it was pushed to."""
         try:
             # Where there is nothing new, too: it may be another text. And who stands at the beginning gets a piece in
             # any case: or else nobody knows of which file that is the beginning, once this one is rotated away.
@@ -221,8 +222,9 @@ class ShippedLog:
                     self.say(Data(self.name, cursor, size, data), None)
                     self.pushed += len(data)
                 if not data or reader.offset >= size:
-                    return
+                    return reader
         except RewrittenError:
             size = reader.file.size()
-        self._reader = Reader.at(reader.file, size)
+        self._reader = reader = Reader.at(reader.file, size)
         self.say(More(self.name, size), None)
+        return reader
