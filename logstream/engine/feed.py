@@ -119,9 +119,7 @@ class Feed:
         # Guarded by _reading too:
         self._joining: Subscription | None = None  # its driver is at hand already
         self._note_end: Callable[[LogEnd], object] = lambda end: None
-        self._ending: LogEnd | None = (
-            None  # where the session ends, while it is completed: the last to leave drops _end
-        )
+        self._ending: LogEnd | None = None  # where the session ends, while it is completed; who leaves may drop _end
         self._is_unreadable = False  # the operator was told that the file cannot be opened
         # Guards all below, and each subscription's state and end. Never held while a file is read or opened.
         self._lock = threading.Lock()
@@ -519,8 +517,9 @@ class Feed:
         return subscription.state is not State.BEHIND
 
     def _change_over(self, subscription: Subscription, file: LogFile) -> None:
-        """Have a subscription go on in another file, unless its own has more: its last message may have been long on
-        its way.
+        """Have a subscription go on in another file, once it has all of its own.
+
+        That may have grown since: its last message can have been long on its way.
         """
         try:
             subscription.pending = subscription.next_message()

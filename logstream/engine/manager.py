@@ -384,11 +384,10 @@ class LogStreamManager:
                 earlier = subscription.before = client.subscriptions.get(session_name)
                 client.subscriptions[session_name] = subscription
             added = feed.add(subscription, earlier if earlier is not None and earlier.feed is feed else None)
-            if earlier is not None:
-                for one in _with_those_before(earlier):
-                    self._leave(one)
-                    client.catchup.end(one, None)
-                subscription.before = None
+            for one in _with_those_before(earlier):
+                self._leave(one)
+                client.catchup.end(one, None)
+            subscription.before = None
             if not added:
                 self._drop(feed)
         if problem:
@@ -554,9 +553,8 @@ class LogStreamManager:
         )
 
 
-def _with_those_before(subscription: Subscription) -> Iterator[Subscription]:
+def _with_those_before(subscription: Subscription | None) -> Iterator[Subscription]:
     """It, and those in whose place it was to be: another thread may have come no further than to say so."""
-    one: Subscription | None = subscription
-    while one is not None:
-        yield one
-        one = one.before
+    while subscription is not None:
+        yield subscription
+        subscription = subscription.before

@@ -1,6 +1,6 @@
 // What the server answers to a question about a log.
 
-const PATIENCE = 15_000; // milliseconds that an answer may take
+export const PATIENCE = 15_000; // milliseconds that an answer may take
 
 /**
  * The JSON that a server answers with.

@@ -77,10 +77,15 @@ export class ErrorLines {
       await finder.catchUp(size);
       const step = await this.#callbacks.stepFrom(finder, this.#current, isBack);
       if (finder !== this.#finder) return;
-      if (!isWanted()) this.#say("");
-      else if (step === null) this.#say("No line looks like an error.");
-      else this.#say(step.wrapped ? (isBack ? "On from the end." : "On from the beginning.") : "");
-      if (step === null || !isWanted()) return;
+      if (!isWanted()) {
+        this.#say("");
+        return;
+      }
+      if (step === null) {
+        this.#say("No line looks like an error.");
+        return;
+      }
+      this.#say(step.wrapped ? (isBack ? "On from the end." : "On from the beginning.") : "");
       this.#callbacks.onGo();
       this.#current = step.hit;
       this.#reader.goTo(step.hit.offset, { mark: [step.hit.offset, step.hit.offset] });

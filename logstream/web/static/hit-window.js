@@ -115,14 +115,11 @@ export class HitWindow {
     const old = changed === Infinity ? -1 : this.hits.findIndex(isOld);
     const kept = old < 0 ? this.hits.length : old;
     const place = this.hits[kept]?.offset ?? Math.min(changed, this.hits.at(-1)?.end ?? this.#place);
-    let found;
-    try {
-      found = await this.#finder.page("after", place, page, context, this.#ended.signal);
-    } catch (error) {
-      this.#changed = Math.min(this.#changed, changed);
+    const finding = this.#finder.page("after", place, page, context, this.#ended.signal);
+    const { hits, isAll } = await finding.catch((error) => {
+      this.#changed = Math.min(this.#changed, changed); // it is still to be found
       throw error;
-    }
-    const { hits, isAll } = found;
+    });
     this.hits.splice(kept, Infinity, ...hits);
     this.isAll.after = isAll && this.#changed === Infinity;
     const over = this.hits.length - this.#bounds.most;

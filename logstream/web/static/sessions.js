@@ -1,6 +1,7 @@
 // The page of all sessions: a table that keeps itself current, and whose rows stay where they are under the pointer.
 
 import { AllSearch } from "./all-search.js";
+import { PATIENCE } from "./answers.js";
 import { element, setText } from "./elements.js";
 import { age, bytes } from "./format.js";
 import { Keys } from "./keys.js";
@@ -8,7 +9,6 @@ import { keep, kept } from "./page-memory.js";
 import "./theme.js";
 
 const INTERVAL = 2000; // milliseconds between looks
-const PATIENCE = 15_000; // milliseconds that an answer may take
 const SLICE = 10; // milliseconds for which rows are made in one go, so that the page goes on answering meanwhile
 
 /**
