@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 
 from .serving import PATIENCE, wait_until
 from .stopwatch import descendants
@@ -102,6 +104,19 @@ class Browser:
     def run(self, script: str, *values: Any) -> Any:
         """What a script returns that runs in the page."""
         return self.driver.execute_script(script, *values)
+
+    def type_keys(self, *keys: str) -> None:
+        """Press keys, wherever the focus is."""
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    @contextlib.contextmanager
+    def before_each_page(self, script: str) -> Iterator[None]:
+        """Have a script run before those of each page that is opened."""
+        added = self.command("Page.addScriptToEvaluateOnNewDocument", source=script)
+        try:
+            yield
+        finally:
+            self.command("Page.removeScriptToEvaluateOnNewDocument", **added)
 
     def await_so(self, condition: str, *values: Any, timeout: float = PATIENCE) -> None:
         """Until an expression is true in the page, of `values`; fail where it does not become so."""

@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,26 +15,13 @@ from logstream.engine import feed
 from logstream.engine.logfile import LogFile
 from logstream.engine.subscription import CHUNK, WHOLE
 from logstream.protocol import ProtocolError
-from logstream.testing import nothing_left
 
 from ..kinds import watches_for
 from ..recorder import Recorder
-from ..serving import PATIENCE, count_descriptors, count_watches, wait_until
+from ..serving import count_descriptors, count_watches, wait_until
 from ..stopwatch import Stopwatch
 
 MIXED = "größer 日本語 😀\n"
-
-
-@pytest.fixture(params=["send and offer", "send alone"])
-def manager(request: pytest.FixtureRequest, clients: Recorder, tmp_path: Path) -> Iterator[LogStreamManager]:
-    """A manager with and without the non-blocking offer; it leaves no thread, descriptor or watch behind."""
-    offer = clients.offer if request.param == "send and offer" else None
-    with nothing_left(PATIENCE):
-        manager = LogStreamManager(clients.send, offer, directory=tmp_path)
-        yield manager
-        clients.open.set()
-        manager.close()
-        manager.close()
 
 
 def append(path: Path, text: str | bytes) -> None:

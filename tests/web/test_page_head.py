@@ -16,6 +16,14 @@ from ..serving import ServerProcess, wait_until
 
 HEADER = 'Script started on 2026-11-25 08:00:00+00:00 [COMMAND="make \\"all\\"" TERM="screen" {size}]\n'
 FOOTER = '\nScript done on 2026-11-25 08:01:00+00:00 [COMMAND_EXIT_CODE="3"]\n'
+FIRST_FAILS = """
+const ask = window.fetch;
+window.fetch = (...question) => {
+    if (window.failed || question[1]?.headers?.Accept !== 'application/json') return ask(...question);
+    window.failed = true;
+    return Promise.reject(new TypeError('no'));
+};
+"""
 TWO_ROWS = f"{'a' * 90}\x1b[1G<"  # at 80 columns, `<` is in the second row; at 90 or more, in the first
 
 
@@ -230,3 +238,42 @@ def test_host_or_relay_that_is_away_is_said(browser: Browser, tmp_path: Path) ->
         page = LogPage(browser, f"http://127.0.0.1:{dashboard.port}/sessions/unknown")
         await_said("relay away")
         assert page.state() == "waiting for the log"
+
+
+def test_a_question_about_a_session_without_an_answer_is_asked_again(
+    open_page: Opening, server: ServerProcess, browser: Browser
+) -> None:
+    """A question without an answer is asked again."""
+    server.log("facts").write_text("text\n")
+    say(server, "facts", columns=100, rows=30)
+    with browser.before_each_page(FIRST_FAILS):
+        page = open_page("facts")
+        page.await_text("text\n")
+        wait_until(lambda: page.seen("#terminal-size") == "100 \u00d7 30")
+
+
+def test_a_session_that_has_ended_is_asked_about_once_more(
+    open_page: Opening, server: ServerProcess, browser: Browser
+) -> None:
+    """An answer that was on its way when the session ended is not the last one."""
+    server.log("ended").write_text("text\n")
+    say(server, "ended", columns=100, rows=30)
+    page = open_page("ended")
+    wait_until(lambda: page.seen("#terminal-size") == "100 \u00d7 30")
+    browser.run(
+        """const ask = window.fetch;
+        window.fetch = async (...question) => {
+            const answer = await ask(...question);
+            if (question[1]?.headers?.Accept === 'application/json' && window.answer === undefined) {
+                await new Promise((done) => (window.answer = done));
+            }
+            return answer;
+        };
+        AbortSignal.timeout = () => new AbortController().signal;"""
+    )
+    browser.await_so("window.answer !== undefined")
+    say(server, "ended", columns=100, rows=30, exit_status=3, complete=True)
+    server.complete("ended")
+    page.await_state("complete")
+    browser.run("window.answer()")
+    wait_until(lambda: browser.run("return document.querySelector('[data-fact=exit]').textContent") == "3")

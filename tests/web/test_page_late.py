@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
 from collections.abc import Iterator
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from ..browser import Browser, Opening, append, lines
-from ..serving import ServerProcess, wait_until
+from ..held_answers import HeldAnswers
+from ..serving import ServerProcess
 
-# Has answers to questions that contain something wait until they are let go of.
-HOLD = """
-window.held = [];
-const ask = window.fetch;
-window.letGo = () => { window.fetch = ask; };
-window.fetch = (...question) => !`${question[0]}`.includes(arguments[0]) ? ask(...question)
-    : new Promise((done, fail) => window.held.push({ answer: () => done(ask(...question)), fail }));
-"""
-# Lets go of one, and waits for what the page makes of it.
-ANSWER = """const [at, later] = arguments;
-window.held[at].answer();
-setTimeout(later, 500);
-"""
-FIRST_FAILS = """
-const ask = window.fetch;
-window.fetch = (...question) => {
-    if (window.failed || question[1]?.headers?.Accept !== 'application/json') return ask(...question);
-    window.failed = true;
-    return Promise.reject(new TypeError('no'));
-};
-"""
 SAID = "return ['#search-shown', '#search [role=status]'].map((one) => document.querySelector(one).textContent)"
 IS_LIVE = "return document.querySelector('#views').dataset.view !== 'excerpt'"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One that says of a session's terminal what a test wants."""
-    process = ServerProcess("gunicorn", tmp_path_factory.mktemp("server"), app="tests.sized_app")
-    yield process
-    assert "Traceback" not in process.stop()
+pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -52,11 +24,6 @@ def _as_before(browser: Browser) -> Iterator[None]:
     """Nothing that a test switches on stays so."""
     yield
     browser.run("localStorage.clear()")
-
-
-def type_keys(browser: Browser, *keys: str) -> None:
-    """Press keys, wherever the focus is."""
-    ActionChains(browser.driver).send_keys(*keys).perform()
 
 
 def await_excerpt(browser: Browser) -> None:
@@ -74,18 +41,18 @@ def test_lines_that_come_late_are_not_added_to_others(
     log.write_text(lines(0, 3000))
     page = open_page("extended")
     page.await_end("line 2999\n")
-    type_keys(browser, "l")
+    browser.type_keys("l")
     await_excerpt(browser)
-    browser.run(HOLD, "/lines?")
+    held = HeldAnswers(browser, "/lines?")
     browser.run("location.hash = '#at=0'")
-    browser.await_so("window.held.length === 1")
+    held.await_questions(1)
     append(log, "more\n")
-    browser.await_so("window.held.length === 2")
-    browser.driver.execute_async_script(ANSWER, 0)
+    held.await_questions(2)
+    held.answer(0)
     marked = "document.querySelector('.line.marked .text')?.textContent === 'line 0\\n'"
     browser.await_so(marked)
-    browser.run("window.letGo()")
-    browser.driver.execute_async_script(ANSWER, 1)
+    held.hold_no_more()
+    held.answer(1)
     assert page.seen("#notice") is None
     browser.await_so(marked)
 
@@ -101,7 +68,7 @@ def test_why_a_search_of_all_has_failed_stays_said(server: ServerProcess, browse
             : Promise.resolve(new Response(`${JSON.stringify({ session: 'any', offset: 0, end: 4, line: 1, text: 'any',
                 skipped: 0, cut: false, ranges: [], before: [], after: [] })}\n{"error":"The disk is gone."}\n`));"""
     )
-    type_keys(browser, "/", "any")
+    browser.type_keys("/", "any")
     browser.await_answer(SAID, ["The disk is gone."] * 2)
 
 
@@ -110,14 +77,14 @@ def test_why_there_is_no_next_hit_stays_said(open_page: Opening, server: ServerP
     server.log("stepped").write_text(lines(0, 3000))
     page = open_page("stepped")
     page.await_end("line 2999\n")
-    type_keys(browser, "/", "line 1")
+    browser.type_keys("/", "line 1")
     browser.await_so("document.querySelector('#search-shown').textContent === '1,111 hits'")
     browser.run(
         """const ask = window.fetch;
         window.fetch = (...question) => `${question[0]}`.includes('/lines?') ? Promise.reject(new TypeError('no'))
             : ask(...question);"""
     )
-    type_keys(browser, Keys.ENTER)
+    browser.type_keys(Keys.ENTER)
     browser.await_answer(SAID, ["The server does not answer."] * 2)
 
 
@@ -128,12 +95,12 @@ def test_line_numbers_that_come_late_leave_the_focus_alone(
     server.log("focused").write_text(lines(0, 3000))
     page = open_page("focused")
     page.await_end("line 2999\n")
-    browser.run(HOLD, "/lines?")
-    type_keys(browser, "l")
-    browser.await_so("window.held.length === 1")
-    type_keys(browser, "/", "li")
-    browser.run("window.letGo()")
-    browser.driver.execute_async_script(ANSWER, 0)
+    held = HeldAnswers(browser, "/lines?")
+    browser.type_keys("l")
+    held.await_questions(1)
+    browser.type_keys("/", "li")
+    held.hold_no_more()
+    held.answer(0)
     await_excerpt(browser)
     assert browser.run("return document.activeElement.type") == "search"
 
@@ -146,15 +113,15 @@ def test_who_has_gone_elsewhere_meanwhile_stays_there(
     server.log("gone").write_text("an error\n" + lines(0, 3000))
     page = open_page("gone")
     page.await_end("line 2999\n")
-    type_keys(browser, "/", "error")
+    browser.type_keys("/", "error")
     browser.await_so("document.querySelector('#search-shown').textContent === '1 hit'")
     browser.run("document.querySelector('#log').focus()")
-    browser.run(HOLD, "/lines?")
-    type_keys(browser, key)
-    browser.await_so("window.held.length === 1")
-    type_keys(browser, Keys.END)
-    browser.run("window.letGo()")
-    browser.driver.execute_async_script(ANSWER, 0)
+    held = HeldAnswers(browser, "/lines?")
+    browser.type_keys(key)
+    held.await_questions(1)
+    browser.type_keys(Keys.END)
+    held.hold_no_more()
+    held.answer(0)
     assert browser.run(IS_LIVE)
 
 
@@ -165,14 +132,14 @@ def test_who_has_closed_the_field_is_not_led_to_a_time(
     server.log("timed").write_text(lines(0, 3000))
     page = open_page("timed")
     page.await_end("line 2999\n")
-    type_keys(browser, "T")
+    browser.type_keys("T")
     browser.await_so("document.activeElement.type === 'datetime-local' && document.activeElement.value !== ''")
-    browser.run(HOLD, "/times?at")
-    type_keys(browser, Keys.ENTER)
-    browser.await_so("window.held.length === 1")
-    type_keys(browser, Keys.ESCAPE)
-    browser.run("window.letGo()")
-    browser.driver.execute_async_script(ANSWER, 0)
+    held = HeldAnswers(browser, "/times?at")
+    browser.type_keys(Keys.ENTER)
+    held.await_questions(1)
+    browser.type_keys(Keys.ESCAPE)
+    held.hold_no_more()
+    held.answer(0)
     assert browser.run(IS_LIVE)
 
 
@@ -183,70 +150,14 @@ def test_as_long_as_errors_are_searched_for_it_is_said(
     server.log("slow").write_text("an error\n" + lines(0, 3000))
     page = open_page("slow")
     page.await_end("line 2999\n")
-    browser.run(HOLD, "/search?")
-    type_keys(browser, "e")
+    held = HeldAnswers(browser, "/search?")
+    browser.type_keys("e")
     browser.await_so("document.querySelector('#said').textContent === 'Searching …'")
     time.sleep(4.5)
     assert page.seen("#said") == "Searching …"
-    browser.run("window.letGo(); window.held[0].answer()")
+    held.hold_no_more()
+    held.answer(0)
     browser.await_so("document.querySelector('.line.marked .text')?.textContent === 'an error\\n'")
-
-
-def say(server: ServerProcess, session: str, **values: object) -> None:
-    """Let the server say this of a session."""
-    log = server.log(session)
-    new = log.with_suffix(".new")
-    new.write_text(json.dumps({"name": session, "complete": False, **values}))
-    new.rename(log.with_suffix(".json"))
-
-
-@contextlib.contextmanager
-def before(browser: Browser, script: str) -> Iterator[None]:
-    """Run a script before a page's own."""
-    added = browser.command("Page.addScriptToEvaluateOnNewDocument", source=script)
-    try:
-        yield
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
-
-
-def test_a_question_about_a_session_without_an_answer_is_asked_again(
-    open_page: Opening, server: ServerProcess, browser: Browser
-) -> None:
-    """A question without an answer is asked again."""
-    server.log("facts").write_text("text\n")
-    say(server, "facts", columns=100, rows=30)
-    with before(browser, FIRST_FAILS):
-        page = open_page("facts")
-        page.await_text("text\n")
-        wait_until(lambda: page.seen("#terminal-size") == "100 \u00d7 30")
-
-
-def test_a_session_that_has_ended_is_asked_about_once_more(
-    open_page: Opening, server: ServerProcess, browser: Browser
-) -> None:
-    """An answer that was on its way when the session ended is not the last one."""
-    server.log("ended").write_text("text\n")
-    say(server, "ended", columns=100, rows=30)
-    page = open_page("ended")
-    wait_until(lambda: page.seen("#terminal-size") == "100 \u00d7 30")
-    browser.run(
-        """const ask = window.fetch;
-        window.fetch = async (...question) => {
-            const answer = await ask(...question);
-            if (question[1]?.headers?.Accept === 'application/json' && window.answer === undefined) {
-                await new Promise((done) => (window.answer = done));
-            }
-            return answer;
-        };
-        AbortSignal.timeout = () => new AbortController().signal;"""
-    )
-    browser.await_so("window.answer !== undefined")
-    say(server, "ended", columns=100, rows=30, exit_status=3, complete=True)
-    server.complete("ended")
-    page.await_state("complete")
-    browser.run("window.answer()")
-    wait_until(lambda: browser.run("return document.querySelector('[data-fact=exit]').textContent") == "3")
 
 
 def test_each_session_has_one_row(server: ServerProcess, browser: Browser) -> None:
@@ -301,7 +212,7 @@ def test_marks_are_looked_for_again(open_page: Opening, server: ServerProcess, b
         window.letGo = () => { window.fetch = ask; };"""
     )
     browser.driver.find_element("css selector", "#log").click()
-    type_keys(browser, "/", "li[n]e")
+    browser.type_keys("/", "li[n]e")
     browser.run("document.querySelector('[data-search=list]').click()")
     browser.run("document.querySelector('[data-search=regex]').click()")
     browser.await_so("document.querySelector('#search-shown').textContent.startsWith('10,')")
@@ -318,7 +229,7 @@ def test_dense_hits_are_marked_to_the_end_of_a_large_log(
     server.log("dense").write_text(lines(0, 60_000))
     page = open_page("dense")
     page.await_end("line 59999\n")
-    type_keys(browser, "/", "li[n]e")
+    browser.type_keys("/", "li[n]e")
     browser.run("document.querySelector('[data-search=list]').click()")
     browser.run("document.querySelector('[data-search=regex]').click()")
     browser.await_so("document.querySelector('#search-shown').textContent.startsWith('10,')")

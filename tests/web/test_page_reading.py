@@ -51,11 +51,8 @@ def plain(first: int, last: int) -> str:
 
 def watched(browser: Browser, server: ServerProcess, session: str) -> LogPage:
     """Open a session's page, watched from its beginning."""
-    script = browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
-    try:
+    with browser.before_each_page(WATCH):
         return LogPage(browser, f"http://127.0.0.1:{server.port}/sessions/{session}")
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", **script)
 
 
 def check_soon(measure: Callable[[], float]) -> None:

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from logstream.engine.arrivals import Standing, beginning, lines
@@ -15,14 +14,10 @@ from logstream.engine.logfile import LogFile
 from logstream.engine.reading import Reader
 
 from ..browser import Browser, Opening
+from ..held_answers import HeldAnswers
 from ..serving import ServerProcess, wait_until
 
 pytestmark = pytest.mark.parametrize("server", ["gunicorn"], indirect=True)
-
-
-def type_keys(browser: Browser, *keys: str) -> None:
-    """Press keys, wherever the focus is."""
-    ActionChains(browser.driver).send_keys(*keys).perform()
 
 
 def await_file(path: Path, content: bytes) -> None:
@@ -65,7 +60,7 @@ def test_when_lines_arrived(open_page: Opening, server: ServerProcess, browser: 
     note_arrivals(server, "timed", {7: (seen - 60.0, seen - 0.5), 12: (seen, seen + 59.5), 17: (seen + 60, seen + 60)})
     page = open_page("timed")
     page.await_text("unseen\nseen\nlast\n")
-    type_keys(browser, "t")
+    browser.type_keys("t")
     wait_until(lambda: all(times(browser).get(line) for line in ("unseen", "seen", "last")))
     shown = times(browser)
     assert shown == {"unseen": f"by {clock(seen - 60)}", "seen": clock(seen), "last": clock(seen + 60)}
@@ -76,13 +71,13 @@ def test_when_lines_arrived(open_page: Opening, server: ServerProcess, browser: 
             new ClipboardEvent('copy', { clipboardData: data, bubbles: true, cancelable: true }));
         return data.getData('text/plain');"""
     assert browser.run(selected) == "unseen\nseen\nlast\n"
-    type_keys(browser, "t")
+    browser.type_keys("t")
     wait_until(lambda: set(times(browser).values()) == {""})
-    type_keys(browser, "T")
+    browser.type_keys("T")
     wait_until(lambda: browser.run("return document.activeElement.type") == "datetime-local")
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seen + 30))
     browser.run("document.activeElement.value = arguments[0]", moment)
-    type_keys(browser, Keys.ENTER)
+    browser.type_keys(Keys.ENTER)
     wait_until(lambda: page.seen("#go-to-time") is None)
     wait_until(lambda: browser.run("return document.querySelector('.line.marked .text')?.textContent") == "last\n")
     wait_until(lambda: times(browser)["last"])  # who goes to a time sees times
@@ -100,26 +95,16 @@ def test_a_time_that_was_entered_stays(open_page: Opening, server: ServerProcess
     page.await_text("line\n")
     field = "document.querySelector('#go-to-time input')"
     shown = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seen)).removesuffix(":00")
-    type_keys(browser, "T")
+    browser.type_keys("T")
     browser.await_so(f"{field}.value === values[0]", shown)
-    type_keys(browser, Keys.ESCAPE)
-    browser.run(
-        f"""{field}.value = '';
-        const ask = window.fetch;
-        window.fetch = (...question) => !`${{question[0]}}`.includes('/times?') ? ask(...question)
-            : new Promise((done) => {{
-                window.answer = () => {{
-                    window.fetch = ask;
-                    const answer = ask(...question);
-                    done(answer);
-                    return answer.then(() => new Promise((later) => setTimeout(later, 100)));
-                }};
-            }});"""
-    )
-    type_keys(browser, "T")
-    browser.await_so("window.answer !== undefined")
+    browser.type_keys(Keys.ESCAPE)
+    browser.run(f"{field}.value = ''")
+    held = HeldAnswers(browser, "/times?")
+    browser.type_keys("T")
+    held.await_questions(1)
     browser.run(f"{field}.value = '2001-02-03T04:05:06'")
-    browser.driver.execute_async_script("window.answer().then(arguments[0])")
+    held.hold_no_more()
+    held.answer(0)
     assert browser.run(f"return {field}.value") == "2001-02-03T04:05:06"
 
 
@@ -130,19 +115,19 @@ def test_what_can_be_downloaded(open_page: Opening, server: ServerProcess, brows
     page.await_text("red\n")
     browser.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.run("document.querySelector('#download > summary').focus()")
-    type_keys(browser, Keys.ENTER)
+    browser.type_keys(Keys.ENTER)
     wait_until(lambda: page.seen("#download ul") == "The log as it is\nAs plain text")
     tree = browser.command("Accessibility.getFullAXTree")["nodes"]
     found = [node for node in tree if node.get("name", {}).get("value") == "Download" and not node.get("ignored")]
     assert {"name": "expanded", "value": {"type": "booleanOrUndefined", "value": True}} in found[0]["properties"]
-    type_keys(browser, Keys.TAB, Keys.ENTER)
+    browser.type_keys(Keys.TAB, Keys.ENTER)
     await_file(tmp_path / "loaded.out", b"\x1b[31mred\x1b[0m\r\n")
     assert page.seen("#download ul") is None
     browser.driver.find_element("css selector", "#download > summary").click()
     browser.driver.find_element("link text", "As plain text").click()
     await_file(tmp_path / "loaded.txt", b"red\n")
     browser.driver.find_element("css selector", "#download > summary").click()
-    type_keys(browser, Keys.ESCAPE)
+    browser.type_keys(Keys.ESCAPE)
     assert page.seen("#download ul") is None
     assert browser.run("return document.activeElement.localName") == "summary"
 
