@@ -79,11 +79,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _Sharing(config, log)
 
 
-# About half of the tests in a browser: two have to do with two cores.
-_BROWSER = (
-    *("test_page_alive.py", "test_page_head.py", "test_page_in_browser.py", "test_page_links.py", "test_page_list.py"),
-    *("test_page_prefix.py", "test_page_times.py"),
-)
+# A third each of the tests in a browser, by the time that they take; the last third is all others.
+_BROWSERS = {
+    "one browser": (
+        *("test_page_alive.py", "test_page_in_browser.py", "test_page_links.py", "test_page_prefix.py"),
+        *("test_page_refused.py", "test_page_times.py"),
+    ),
+    "another browser": ("test_page_find.py", "test_page_head.py"),
+}
 
 # Whose tests share what their module starts.
 _TOGETHER = ("test_calm_fleet.py", "test_cli.py", "test_grep.py", "test_hanging_disk.py", "test_page.py")
@@ -93,9 +96,10 @@ class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         """What tests are named after that belong together; all others are by themselves."""
         path, _, test = nodeid.partition("::")
+        name = path.rpartition("/")[2]
         if _is_in_browser(nodeid):
-            return "one browser" if path.rpartition("/")[2] in _BROWSER else "another browser"
-        if path.rpartition("/")[2] in _TOGETHER:
+            return next((browser for browser, names in _BROWSERS.items() if name in names), "a third browser")
+        if name in _TOGETHER:
             return path
         kind = next((kind for kind in ("gunicorn", "flask") if f"[{kind}" in test), None)
         return nodeid if kind is None else f"{path} {kind}"

@@ -29,6 +29,7 @@ from ..tmux import Running
 from .access import WRONG_TOKEN
 from .conditional import json_response
 from .endpoint import current_endpoint
+from .files import add_routes as add_file_routes
 from .gate import Gate
 from .lines import add_routes as add_lines_route
 from .raw import close_unsent, raw_response
@@ -44,6 +45,7 @@ NAME = "logstream_page"
 _LIVE = 60.0  # seconds after its last change in which a log counts as live
 _COOKIE_AGE = 30 * 24 * 3600  # seconds that a browser need not be shown the token again
 _MAX_FORM = 16 * 1024  # bytes of a form with a token
+_FILES = ("static", "versioned")  # of the page itself, which are the same for everybody
 _PAGES = ("index", "session")  # for people, who are asked for a token where one is missing
 _LOCAL = re.compile(r"/(?![/\\])[!-~]*")  # what a browser cannot take for the address of another server
 _HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
@@ -62,6 +64,7 @@ def create_page() -> Blueprint:
     page.get("/sessions", endpoint="sessions")(_sessions)
     page.get("/sessions/<name>", endpoint="session")(_session)
     page.get("/sessions/<name>/raw", endpoint="raw")(_raw)
+    add_file_routes(page)
     add_lines_route(page)
     add_search_routes(page)
     add_text_route(page)
@@ -290,7 +293,7 @@ def _secure(response: Response) -> Response:
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     if _view() == "session":
         response.vary.add("Accept")
-    if _view() != "static":
+    if _view() not in _FILES:
         response.headers.setdefault("Cache-Control", "no-store")
     return response
 

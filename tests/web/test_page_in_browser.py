@@ -134,6 +134,22 @@ def test_a_log_is_shown_and_what_is_appended(open_page: Opening, server: ServerP
     assert page.seen("#size") == f"{path.stat().st_size / 1000:.1f} kB"
 
 
+def test_a_page_that_is_opened_again_asks_for_none_of_its_files(
+    open_page: Opening, server: ServerProcess, browser: Browser
+) -> None:
+    """The browser has kept them, and does not ask whether they are others now."""
+    server.log("again").write_text("text\n")
+    open_page("again").await_text("text\n")
+    for _ in range(2):
+        open_page("again").await_text("text\n")
+        sent = browser.run(
+            """const files = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/static/"));
+            return files.map(({ transferSize }) => transferSize);"""
+        )
+        assert len(sent) > 30
+        assert set(sent) == {0}
+
+
 def test_a_log_that_is_not_there_yet_is_waited_for(open_page: Opening, server: ServerProcess, browser: Browser) -> None:
     """The page may be opened before the job begins, and says so; what changes then is heard once."""
     browser.outages = True  # it complains of a 404
