@@ -9,6 +9,7 @@ import json
 import socket
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,20 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Has the tests in a browser begin first, and then those that take long: nobody is to wait for them in the end."""
+    """Has the tests in a browser begin first, and then those that take long: nobody is to wait for them in the end.
+
+    Those that mostly wait are spread among all others, beside which they cost no time, but for the last of these.
+    """
     kinds.deselect(config, items)
+    kind_of = {item: any(part in item.nodeid for part in _WAITING) for item in items}
+    sizes, counts = Counter(kind_of.values()), {True: itertools.count(), False: itertools.count()}
+    share = {item: next(counts[kind]) / sizes[kind] * (0.8 if kind else 1) for item, kind in kind_of.items()}
     items.sort(
         key=lambda item: (
             not _is_in_browser(item.nodeid),
             item.path.name not in _TOGETHER,
             item.get_closest_marker("timeout") is None,
+            share[item],
         )
     )
 
@@ -90,6 +98,9 @@ _BROWSERS = {
 
 # Whose tests share what their module starts.
 _TOGETHER = ("test_calm_fleet.py", "test_cli.py", "test_grep.py", "test_hanging_disk.py", "test_page.py")
+
+# What waits for most of its time.
+_WAITING = ("tests/tmux/", "tests/server/test_worker.py", "tests/web/test_guesses.py")
 
 
 class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
