@@ -182,6 +182,11 @@ def cpu_time_of(pid: int) -> float:
         return 0.0
 
 
+def delay_of(pid: int) -> float:
+    """Seconds for which a process's main thread was ready and had no processor."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def append(path: Path, text: str) -> None:
     """Write some more to a log."""
     with path.open("a") as file:

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from types import FrameType
 
 from logstream.cli import cli
 
@@ -18,10 +19,19 @@ def _get_signal_when_main_thread_waits() -> None:
     assert main is not None
     since = time.monotonic()
     while time.monotonic() - since < _LONG:
-        if sys._current_frames()[main].f_code.co_name != "wait":
+        if not _waits(sys._current_frames()[main]):
             since = time.monotonic()
         time.sleep(0.01)
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+
+def _waits(frame: FrameType | None) -> bool:
+    """Whether something waits there, but for a thread that begins."""
+    names = []
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names[0] == "wait" and "start" not in names
 
 
 if __name__ == "__main__":

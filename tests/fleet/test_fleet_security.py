@@ -172,7 +172,7 @@ def test_connections_by_tls(tmp_path: Path) -> None:
         with tls.client() as client:
             wait_until(lambda: client.hexists("logstream:sessions:host1", "build"))
         dashboard = Dashboard(tmp_path / "dashboard", url)
-        assert dashboard.request("/sessions/build/raw")[1] == "one\n"
+        wait_until(lambda: dashboard.request("/sessions/build/raw")[1] == "one\n")
         stranger = ShipProcess(tmp_path, "host2", url.partition("?")[0])
         wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in stranger.output())
     finally:

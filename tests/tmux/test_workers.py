@@ -73,8 +73,11 @@ def test_one_worker_asks_for_all_and_another_one_when_it_is_gone(
         server.log(name).touch()
         tmux.begin(name)
     before = len(asking.pids())
-    viewers = [Viewer(server.port) for _ in range(20)]
+    viewers: list[Viewer] = []
     try:
+        for worker in server.workers():
+            with server.asking(worker):
+                viewers += [Viewer(server.port) for _ in range(5)]
         for viewer in viewers:
             for name in ("a", "b"):
                 viewer.subscribe(name)

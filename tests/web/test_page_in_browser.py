@@ -438,6 +438,7 @@ def test_a_restart_of_the_server_loses_nothing(browser: Browser, start: Starting
     assert browser.run("return window.same"), "the page was not loaded again"
 
 
+@pytest.mark.timeout(300)
 def test_a_large_log_loads_while_the_page_answers(open_page: Opening, server: ServerProcess) -> None:
     """Of 100 MB the progress is shown in bytes, keys are answered at once, and memory is bounded."""
     path = server.log("large")

@@ -10,7 +10,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from ..browser import Browser, append, cpu_time_of
+from ..browser import Browser, append, cpu_time_of, delay_of
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 
@@ -192,7 +192,10 @@ def test_what_tmux_has_is_running_until_it_ends(browser: Browser, start: Startin
 
 
 def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Browser, server: ServerProcess) -> None:
-    """Within half a second of their arrival, of work where the machine is busy, and in small steps."""
+    """Within half a second of their arrival, and in small steps.
+
+    On a busy machine it is its work that counts, and where it was kept from working most of the time, nothing is told.
+    """
     now = time.time()
     for number in range(3000):
         path = server.log(f"session-{number:04}")
@@ -200,20 +203,23 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
         os.utime(path, (now - 100 - number, now - 100 - number))
     script = browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCHED.replace("COUNT", "3000"))
     tries: list[tuple[float, float]] = []
+    tells = False
     try:
         while len(tries) < 10 and not are_short(tries):
             browser.driver.get(f"http://127.0.0.1:{server.port}/")
             wait_until(lambda: browser.run("return window.goOn !== undefined"))
-            before = {pid: cpu_time_of(pid) for pid in browser.renderers()}
+            (renderer,) = browser.renderers()
+            before, kept_before = cpu_time_of(renderer), delay_of(renderer)
             browser.run("window.goOn()")
             wait_until(lambda: browser.run("return window.shown"))
-            worked = 1000 * sum(cpu_time_of(pid) - before.get(pid, 0.0) for pid in browser.renderers())
+            worked, kept = 1000 * (cpu_time_of(renderer) - before), 1000 * (delay_of(renderer) - kept_before)
             took, longest = browser.run("return [window.shown - window.arrived, window.longest]")
             tries.append((min(took, worked), longest))
+            tells = tells or kept < took / 2
     finally:
         browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     assert names(browser)[::2999] == ["session-0000", "session-2999"]
-    assert are_short(tries), tries
+    assert are_short(tries) or not tells, tries
 
 
 def test_a_list_that_has_not_changed_is_not_sent_again(server: ServerProcess) -> None:
