@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response
 
 _AGE = 365 * 24 * 3600  # seconds that a file of an address is kept: what is at it is never another one
 
@@ -39,19 +39,16 @@ class Versions:
 
 
 def add_routes(page: Blueprint) -> None:
-    """Have the page's files at such addresses, too, and `asset` in its templates, which says the address of one."""
+    """Have the page's files at such addresses, too, and `file_version` in its templates, to be asked once a page."""
     assert page.static_folder is not None
     versions = Versions(Path(page.static_folder))
 
     def versioned(version: str, filename: str) -> Response:
         """A file; one of another version is the present one, and asked for each time."""
         response = page.send_static_file(filename)
-        if version == versions.current():
+        if version == versions.current():  # now that it is open: or it might have been replaced before
             response.headers["Cache-Control"] = f"private, max-age={_AGE}, immutable"
         return response
 
-    def asset(filename: str) -> str:
-        return url_for(".versioned", version=versions.current(), filename=filename)
-
     page.get("/static/<version>/<filename>", endpoint="versioned")(versioned)
-    page.context_processor(lambda: {"asset": asset})
+    page.context_processor(lambda: {"file_version": versions.current})
