@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +16,8 @@ from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 
+from .processes import command_of, cpu_time_of, descendants, memory_of
 from .serving import PATIENCE, wait_until
-from .stopwatch import descendants
 
 NEEDS = "needs Chromium: apt-get install chromium chromium-driver"
 
@@ -155,36 +154,6 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         """Write what is seen as a PNG file."""
         assert self.driver.save_screenshot(str(path))
-
-
-def memory_of(pid: int) -> int:
-    """Bytes of memory that a process has for itself; 0 where it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/statm").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE")
-
-
-def command_of(pid: int) -> str:
-    """What a process was started with; nothing where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-
-
-def cpu_time_of(pid: int) -> float:
-    """Seconds for which a process has run; 0 where it is gone."""
-    try:
-        return time.clock_gettime((~pid << 3) | 2)  # as clock_getcpuclockid(3) has it
-    except OSError:
-        return 0.0
-
-
-def delay_of(pid: int) -> float:
-    """Seconds for which a process's main thread was ready and had no processor."""
-    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def append(path: Path, text: str) -> None:

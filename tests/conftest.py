@@ -9,7 +9,6 @@ import json
 import socket
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,15 +62,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Those that mostly wait are spread among all others, beside which they cost no time, but for the last of these.
     """
     kinds.deselect(config, items)
-    kind_of = {item: any(part in item.nodeid for part in _WAITING) for item in items}
-    sizes, counts = Counter(kind_of.values()), {True: itertools.count(), False: itertools.count()}
-    share = {item: next(counts[kind]) / sizes[kind] * (0.8 if kind else 1) for item, kind in kind_of.items()}
+    waiting = [item for item in items if _waits(item.nodeid)]
+    working = [item for item in items if not _waits(item.nodeid)]
+    place = {item: end * at / len(part) for part, end in ((waiting, 0.8), (working, 1)) for at, item in enumerate(part)}
     items.sort(
         key=lambda item: (
             not _is_in_browser(item.nodeid),
             item.path.name not in _TOGETHER,
             item.get_closest_marker("timeout") is None,
-            share[item],
+            place[item],
         )
     )
 
@@ -118,6 +117,10 @@ class _Sharing(LoadScopeScheduling):  # type: ignore[misc]
 
 def _is_in_browser(nodeid: str) -> bool:
     return "/test_page_" in nodeid
+
+
+def _waits(nodeid: str) -> bool:
+    return any(part in nodeid for part in _WAITING)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from logstream.testing import leftovers
 
 from . import warm, without_linux
+from .processes import parent_of
 from .stopwatch import Stopwatch
 
 Starting = Callable[..., "ServerProcess"]  # the type of the fixture `start`
@@ -203,14 +204,6 @@ class ServerProcess:
                 os.kill(self.pid, signal.SIGKILL)
             self.process.kill()
             self.process.wait()
-
-
-def parent_of(pid: int) -> int | None:
-    """The process that has started another one; None where that is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return None
 
 
 def count_descriptors(pid: int | str = "self") -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
+
+from .processes import descendants, said_of_threads
 
 
 class Stopwatch:
@@ -20,30 +21,8 @@ class Stopwatch:
         return max(0.0, gone_by - max(0.0, _starved() - self._starved))
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, on any of its threads, and those that they have started."""
-    children = [int(child) for said in _said_of_threads(pid, "children") for child in said.split()]
-    return children + [one for child in children for one in descendants(child)]
-
-
 def _starved() -> float:
     """Seconds for which the threads of this process, and of those it has started, have waited for a processor."""
     processes = (os.getpid(), *descendants(os.getpid()))
-    waited = (int(said.split()[1]) for pid in processes for said in _said_of_threads(pid, "schedstat"))
+    waited = (int(said.split()[1]) for pid in processes for said in said_of_threads(pid, "schedstat"))
     return sum(waited) / 1e9
-
-
-def _said_of_threads(pid: int, name: str) -> list[str]:
-    """What the kernel says of each thread of a process, but for those that are gone."""
-    found = []
-    task = f"/proc/{pid}/task"
-    try:
-        threads = os.listdir(task)
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    for thread in threads:
-        try:
-            found.append(Path(task, thread, name).read_text())
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from .processes import descendants
 from .serving import ServerProcess, Starting, wait_until
-from .stopwatch import descendants
 from .tmux.tmuxserver import TmuxServer, needs_tmux
 from .viewer import Viewer
 

@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 
+from .processes import descendants
 from .serving import wait_until
-from .stopwatch import Stopwatch, descendants
+from .stopwatch import Stopwatch
 
 _READY = "print(flush=True)"
 _SPIN = f"{_READY}\nwhile True: pass"

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from . import warm
-from .serving import PATIENCE, ROOT, count_descriptors, parent_of
+from .processes import parent_of
+from .serving import PATIENCE, ROOT, count_descriptors
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("sessions", "--url", "größer://x"), ("nonsense",)])

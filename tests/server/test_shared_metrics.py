@@ -17,7 +17,8 @@ import pytest
 
 from logstream.server.shared_metrics import SharedMetrics
 
-from ..serving import ServerProcess, Starting, parent_of, wait_until
+from ..processes import parent_of
+from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import Viewer
 
 KEY = "PROMETHEUS_MULTIPROC_DIR"

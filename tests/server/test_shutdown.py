@@ -14,7 +14,8 @@ import pytest
 
 from logstream.server.shutdown import begin_closing
 
-from ..serving import PATIENCE, ServerProcess, Starting, parent_of, wait_until
+from ..processes import parent_of, said_of
+from ..serving import PATIENCE, ServerProcess, Starting, wait_until
 from ..stopwatch import Stopwatch
 from ..viewer import ClosedError, RefusedError, Viewer
 
@@ -137,10 +138,8 @@ def lose_the_parent(server: ServerProcess, tmp_path: Path) -> None:
 
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, or waits for somebody to ask how it ended."""
-    try:
-        return " Z " in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    said = said_of(pid, "stat")
+    return not said or " Z " in said.rpartition(")")[2][:3]
 
 
 @pytest.mark.parametrize("end", [ask_often, change_a_file, time_out, lose_the_parent])

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from ..cgroup import ThreadLimit
-from ..serving import ServerProcess, Starting, parent_of, wait_until
+from ..processes import parent_of
+from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import ClosedError, RefusedError, Viewer
 
 

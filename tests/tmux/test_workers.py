@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from ..processes import descendants
 from ..serving import ServerProcess, Starting, wait_until
-from ..stopwatch import descendants
 from ..viewer import ClosedError, Viewer
 from .tmuxserver import TmuxServer, needs_tmux
 

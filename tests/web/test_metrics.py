@@ -15,7 +15,8 @@ from logstream import create_app
 from logstream.web.metrics import Metrics
 
 from ..loading import load_again
-from ..serving import ServerProcess, Starting, parent_of, wait_until
+from ..processes import parent_of
+from ..serving import ServerProcess, Starting, wait_until
 from ..viewer import ClosedError, Viewer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,23 +21,17 @@ def proxy(server: ServerProcess) -> Iterator[Proxy]:
         yield made
 
 
+HURRY = """const [wait, now] = [setTimeout, performance.now.bind(performance)];
+window.setTimeout = (call, after, ...values) => wait(call, after / 5, ...values);
+performance.now = () => now() * 5;
+"""
+
+
 @pytest.fixture
 def hurry(browser: Browser) -> Iterator[Callable[[], None]]:
     """Has the next pages' own clock, and their timers, go five times as fast."""
-    scripts: list[dict[str, str]] = []
-    yield lambda: scripts.append(_hurry(browser))
-    for script in scripts:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", **script)
-
-
-def _hurry(browser: Browser) -> dict[str, str]:
-    added: dict[str, str] = browser.command(
-        "Page.addScriptToEvaluateOnNewDocument",
-        source="""const [wait, now] = [setTimeout, performance.now.bind(performance)];
-        window.setTimeout = (call, after, ...values) => wait(call, after / 5, ...values);
-        performance.now = () => now() * 5;""",
-    )
-    return added
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(browser.before_each_page(HURRY))
 
 
 @pytest.mark.parametrize(("event", "patience"), [("", 40), ("dispatchEvent(new Event('online'))", 15)])

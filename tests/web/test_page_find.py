@@ -386,11 +386,8 @@ def test_a_browser_without_highlights_frames_what_matches(
 ) -> None:
     """In both views, where the text is, and the log's own elements stay as they are."""
     server.log("frames").write_text("".join(f"row {number}\n" for number in range(500)))
-    script = browser.command("Page.addScriptToEvaluateOnNewDocument", source="delete CSS.highlights")
-    try:
+    with browser.before_each_page("delete CSS.highlights"):
         search = open_search(open_page("frames"), "row 499")
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     text = """const frame = document.querySelector('#frames > mark');
         if (frame === null) return null;
         const { left, top, height, width } = frame.getBoundingClientRect();

@@ -10,7 +10,8 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from ..browser import Browser, append, cpu_time_of, delay_of
+from ..browser import Browser, append
+from ..processes import cpu_time_of, delay_of
 from ..serving import AS_ANYONE, ServerProcess, Starting, wait_until
 from ..tmux.tmuxserver import TmuxServer, needs_tmux
 
@@ -201,23 +202,20 @@ def test_three_thousand_sessions_are_shown_while_the_page_answers(browser: Brows
         path = server.log(f"session-{number:04}")
         path.write_text("x")
         os.utime(path, (now - 100 - number, now - 100 - number))
-    script = browser.command("Page.addScriptToEvaluateOnNewDocument", source=WATCHED.replace("COUNT", "3000"))
     tries: list[tuple[float, float]] = []
     tells = False
-    try:
+    with browser.before_each_page(WATCHED.replace("COUNT", "3000")):
         while len(tries) < 10 and not are_short(tries):
             browser.driver.get(f"http://127.0.0.1:{server.port}/")
             wait_until(lambda: browser.run("return window.goOn !== undefined"))
-            (renderer,) = browser.renderers()
-            before, kept_before = cpu_time_of(renderer), delay_of(renderer)
+            before = [(pid, cpu_time_of(pid), delay_of(pid)) for pid in browser.renderers()]
             browser.run("window.goOn()")
             wait_until(lambda: browser.run("return window.shown"))
-            worked, kept = 1000 * (cpu_time_of(renderer) - before), 1000 * (delay_of(renderer) - kept_before)
+            worked = 1000 * sum(max(0.0, cpu_time_of(pid) - earlier) for pid, earlier, _ in before)
+            kept = 1000 * sum(max(0.0, delay_of(pid) - earlier) for pid, _, earlier in before)
             took, longest = browser.run("return [window.shown - window.arrived, window.longest]")
             tries.append((min(took, worked), longest))
             tells = tells or kept < took / 2
-    finally:
-        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
     assert names(browser)[::2999] == ["session-0000", "session-2999"]
     assert are_short(tries) or not tells, tries
 
